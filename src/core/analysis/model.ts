@@ -27,7 +27,7 @@ export interface AnalysisSettings {
 
 /** Raw counters of one pod, as scraped: [milliseconds since epoch, value], oldest first, each scrape once. */
 export interface PodCounter {
-  readonly pod: string;
+  readonly pod: string; // the pod's name; "name@instance" where one pod has several scrape targets
   readonly samples: readonly (readonly [number, number])[];
 }
 
@@ -39,8 +39,21 @@ export interface SideCounters {
 
 /** One answer of the metrics source for one metric. Faults are values: an outage is not a breach, no data is not a pass. */
 export type Reading =
-  | { readonly kind: "counters"; readonly metric: string; readonly canary: SideCounters; readonly stable: SideCounters }
-  | { readonly kind: "value"; readonly metric: string; readonly atMs: number; readonly value: number; readonly stableValue?: number }
+  | {
+      readonly kind: "counters";
+      readonly metric: string;
+      readonly canary: SideCounters;
+      readonly stable: SideCounters;
+      /** Why "bad" is only "surely bad": enough to fail on, too little to pass on. Absent where it is exact. */
+      readonly inexact?: string;
+    }
+  | {
+      readonly kind: "value";
+      readonly metric: string;
+      readonly atMs: number;
+      readonly value: number;
+      readonly stableValue?: number;
+    }
   | { readonly kind: "noData"; readonly metric: string; readonly message: string }
   | { readonly kind: "error"; readonly metric: string; readonly message: string };
 
@@ -64,4 +77,6 @@ export interface Verdict {
   /** One sentence, the reason a revert bears: `error-rate 4.8 % (17/352), stable 0.10 %: evidence 1,700:1, revert at 100:1`. */
   readonly message: string;
   readonly metric?: string;
+  /** Since when this kind of verdict has stood, on the clock of `nowMs`; a new step begins anew. */
+  readonly sinceMs: number;
 }

@@ -1,0 +1,106 @@
+import type { Ledger } from "./counters.ts";
+import { type Comparison, type MetricEvidence, noMetricEvidence, type Window } from "./evidence.ts";
+import type { AnalysisSettings, MetricSpec, Verdict, VerdictKind } from "./model.ts";
+import { noPassEvidence, type PassEvidence } from "./passing.ts";
+import { unreachable } from "./unreachable.ts";
+
+/** All that the judge remembers of one revision: plain JSON of a few kB, also with a hundred pods. */
+export interface AnalysisState {
+  readonly startedAtMs: number;
+  readonly metrics: Readonly<Record<string, MetricState>>;
+  /** Once failed, failed: the reason of a revert never changes. */
+  readonly failed?: Verdict;
+}
+
+export interface MetricState {
+  /** What was asked when this began; an edited limit begins anew. */
+  readonly asked: string;
+  /** Everything scraped up to here is in. */
+  readonly judgedUpToMs: number;
+  readonly answer: { readonly kind: "ok" } | { readonly kind: "noData" | "error"; readonly message: string };
+  /** The verdict last given and since when it has stood. */
+  readonly verdict: { readonly kind: VerdictKind; readonly sinceMs: number };
+  readonly canary: Ledger;
+  readonly stable: Ledger;
+  /** The newest scrape of a canary pod. */
+  readonly canarySeenMs: number;
+  readonly evidence: MetricEvidence;
+  readonly comparison: Comparison;
+  /** Counts since the evidence last was 1:1 or less: what a verdict is about. */
+  readonly suspect: Window;
+  /** Counts that fade by half with each window: what is going on now. */
+  readonly recent: Window;
+  readonly step: StepState;
+  /** Stable's [requests, bad] in the last step in which it was compared with. */
+  readonly reference?: readonly [number, number];
+  /** For thresholds: breaches in a row, and the value last seen. */
+  readonly breaches: number;
+  readonly value?: number;
+  readonly stableValue?: number;
+  readonly inexact?: string;
+}
+
+/** What counts for the present step only. */
+export interface StepState {
+  readonly startedAtMs: number;
+  readonly counts: Window;
+  readonly readings: number;
+  readonly pass: PassEvidence;
+}
+
+/** Begins the analysis of a revision at `atMs`. */
+export function startAnalysis(settings: AnalysisSettings, atMs: number): AnalysisState {
+  const metrics = settings.metrics.map((spec) => [spec.name, startMetric(spec, atMs)]);
+  return { startedAtMs: atMs, metrics: Object.fromEntries(metrics) };
+}
+
+/** Begins a step: what proves health, and how many requests were seen, counts anew; evidence of harm stays. */
+export function startStep(state: AnalysisState, atMs: number): AnalysisState {
+  const metrics = Object.entries(state.metrics).map(([name, metric]) => [
+    name,
+    { ...metric, step: noStep(atMs), verdict: { ...metric.verdict, sinceMs: atMs } },
+  ]);
+  return { ...state, metrics: Object.fromEntries(metrics) };
+}
+
+export function startMetric(spec: MetricSpec, atMs: number): MetricState {
+  return {
+    asked: askedBy(spec),
+    judgedUpToMs: atMs,
+    answer: { kind: "ok" },
+    verdict: { kind: "Unsure", sinceMs: atMs },
+    canary: {},
+    stable: {},
+    canarySeenMs: atMs,
+    evidence: noMetricEvidence(),
+    comparison: { kind: "none" },
+    suspect: NO_COUNTS,
+    recent: NO_COUNTS,
+    step: noStep(atMs),
+    breaches: 0,
+  };
+}
+
+export const NO_COUNTS: Window = [0, 0, 0, 0];
+
+function noStep(startedAtMs: number): StepState {
+  return { startedAtMs, counts: NO_COUNTS, readings: 0, pass: noPassEvidence() };
+}
+
+export function askedBy(spec: MetricSpec): string {
+  switch (spec.kind) {
+    case "errorRate":
+      return `errorRate ${spec.max}`;
+    case "latency":
+      return `latency ${spec.quantile} ${spec.maxMs}`;
+    case "query":
+      return `query ${spec.min ?? ""} ${spec.max ?? ""}`;
+    default:
+      return unreachable(spec, "metric");
+  }
+}
+
+/** The share of requests that may be bad: of a latency's p95, those beyond it. */
+export function maxRateOf(spec: Exclude<MetricSpec, { kind: "query" }>): number {
+  return spec.kind === "errorRate" ? spec.max : Math.max(1 - spec.quantile, 1e-4);
+}
