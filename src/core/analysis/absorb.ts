@@ -47,14 +47,16 @@ function absorbCounters(
   reading: Extract<Reading, { kind: "counters" }>,
   { settings, state, input, cap }: Context,
 ): MetricState {
-  const counting = { startedAtMs: state.startedAtMs, bornAfterMs: input.bornAfterMs, ...optionalCreated(input) };
+  const lost = before.ledgersLost ? { countedUpToMs: before.judgedUpToMs } : {};
+  const created = input.createdAtMs === undefined ? {} : { createdAtMs: input.createdAtMs };
+  const counting = { startedAtMs: state.startedAtMs, bornAfterMs: input.bornAfterMs, ...created, ...lost };
   const warmupMs = spec.kind === "latency" ? settings.warmupMs : 0;
   const canary = count(before.canary, reading.canary, { ...counting, warmupMs, side: "canary" });
   const stable = count(before.stable, reading.stable, { ...counting, warmupMs, side: "stable" });
   const span = { fromMs: before.judgedUpToMs, toMs: input.nowMs, intervalMs: settings.intervalMs };
   const windows = windowsOf(canary.increases, stable.increases, span);
   const comparison = comparisonOf(before, spec.name, input);
-  const { inexact: _, ...rest } = before;
+  const { inexact: _, ledgersLost: __, ...rest } = before;
   const counted: MetricState = {
     ...rest,
     ...(reading.inexact === undefined ? {} : { inexact: reading.inexact }),
@@ -65,10 +67,6 @@ function absorbCounters(
     comparison,
   };
   return windows.reduce((metric, window) => absorbWindow(metric, window, maxRateOf(spec), cap), counted);
-}
-
-function optionalCreated({ createdAtMs }: JudgeInput): { createdAtMs?: Readonly<Record<string, number>> } {
-  return createdAtMs === undefined ? {} : { createdAtMs };
 }
 
 function newest(side: SideCounters): number {

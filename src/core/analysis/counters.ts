@@ -29,6 +29,8 @@ export interface Counting {
   readonly bornAfterMs: number;
   /** When pods were created, as far as known. Otherwise a pod is new if it is of the canary and has no earlier scrape. */
   readonly createdAtMs?: Readonly<Record<string, number>>;
+  /** Where a ledger was lost: scrapes up to here were counted. */
+  readonly countedUpToMs?: number;
   /** Increases of pods younger than this are dropped, with all that they say. */
   readonly warmupMs: number;
 }
@@ -69,8 +71,8 @@ export function count(
 
 /** Where counting begins for a pod that was never seen. `scrapes` is not empty. */
 function firstEntry(pod: string, scrapes: readonly Entry[], counting: Counting): Entry {
-  const bornAfter = counting.bornAfterMs - counting.startedAtMs;
-  const before = scrapes.findLast(([at]) => at <= bornAfter);
+  const countFrom = Math.max(counting.bornAfterMs, counting.countedUpToMs ?? 0) - counting.startedAtMs;
+  const before = scrapes.findLast(([at]) => at <= countFrom);
   if (before !== undefined) return before;
   const first = scrapes[0] as Entry;
   const created = counting.createdAtMs?.[podOf(pod)];
@@ -123,10 +125,9 @@ function podOf(counter: string): string {
   return counter.split("@", 1)[0] as string;
 }
 
-/** FNV-1a twice with different seeds, 52 bits in base 36: among a thousand names a clash has odds of 1 in 10 billion. */
+/** FNV-1a twice with different seeds, 36 bits in base 36: among 500 names a clash has odds of 1 in 500,000. */
 function digest(name: string): string {
-  const [high, low] = [fnv(name, 0x811c9dc5), fnv(name, 0x2b2f3d47)];
-  return ((high & 0xfffff) * 0x1_0000_0000 + low).toString(36);
+  return ((fnv(name, 0x811c9dc5) & 0xf) * 0x1_0000_0000 + fnv(name, 0x2b2f3d47)).toString(36);
 }
 
 function fnv(text: string, seed: number): number {

@@ -22,6 +22,8 @@ export interface MetricState {
   readonly verdict: { readonly kind: VerdictKind; readonly sinceMs: number };
   readonly canary: Ledger;
   readonly stable: Ledger;
+  /** The ledgers were too large for the checkpoint: counting goes on from each pod's last scrape before `judgedUpToMs`. */
+  readonly ledgersLost?: true;
   /** The newest scrape of a canary pod. */
   readonly canarySeenMs: number;
   readonly evidence: MetricEvidence;
@@ -52,6 +54,20 @@ export interface StepState {
 export function startAnalysis(settings: AnalysisSettings, atMs: number): AnalysisState {
   const metrics = settings.metrics.map((spec) => [spec.name, startMetric(spec, atMs)]);
   return { startedAtMs: atMs, metrics: Object.fromEntries(metrics) };
+}
+
+/**
+ * The state as text of at most `maxBytes`, for status. With so many pods that it does not fit the ledgers stay out; after
+ * a restart a scrape that came in late is then missed, and none is counted twice.
+ */
+export function checkpointOf(state: AnalysisState, maxBytes = 30_000): string {
+  const whole = JSON.stringify(state);
+  if (whole.length <= maxBytes) return whole;
+  const metrics = Object.entries(state.metrics).map(([name, metric]) => [
+    name,
+    { ...metric, canary: {}, stable: {}, ledgersLost: true },
+  ]);
+  return JSON.stringify({ ...state, metrics: Object.fromEntries(metrics) });
 }
 
 /** Begins a step: what proves health, and how many requests were seen, counts anew; evidence of harm stays. */
