@@ -1,0 +1,87 @@
+import type { KubeObject, Pod } from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import { LABEL_REVISION, labelValue } from "../../core/rollout/names.ts";
+import { settingsOf } from "../../core/rollout/settings.ts";
+import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
+import { keyOf, type Key, type Sources } from "./sources.ts";
+
+/** Reads everything that a decision about one Rollout may rest on, from caches alone. Undefined where it is gone. */
+export function gather(sources: Sources, key: Key, nowMs: number, metrics: MetricsView, templateProblem: string | undefined): Snapshot | undefined {
+  const [namespace = "", name = ""] = key.split("/");
+  const rollout = sources.rollouts.get(namespace, name);
+  if (rollout === undefined) return undefined;
+  const settings = settingsOf(rollout);
+  const deployment = settings.workload === undefined ? undefined : sources.deployments.get(namespace, settings.workload);
+  const service = settings.service === undefined ? undefined : sources.services.get(namespace, settings.service);
+  const canaryService = settings.canaryService === undefined ? undefined : sources.services.get(namespace, settings.canaryService);
+  const label = `${namespace}/${labelValue(name)}`;
+  const claimedBy = olderClaim(sources, rollout);
+  return {
+    nowMs,
+    rollout,
+    ...(deployment === undefined ? {} : { deployment }),
+    replicaSets: sources.replicaSets.byIndex("rollout", label),
+    revisions: sources.revisions.byIndex("rollout", label),
+    ...(service === undefined ? {} : { service }),
+    ...(canaryService === undefined ? {} : { canaryService }),
+    serviceSlices: settings.service === undefined ? [] : sources.slices.byIndex("service", `${namespace}/${settings.service}`),
+    canarySlices: settings.canaryService === undefined ? [] : sources.slices.byIndex("service", `${namespace}/${settings.canaryService}`),
+    routes: settings.routes.map((ref) => {
+      const object = sources.routes.get(ref.kind)?.get(namespace, ref.name);
+      return object === undefined ? { ref } : { ref, object };
+    }),
+    autoscalers: settings.workload === undefined ? [] : sources.autoscalers.byIndex("deployment", `${namespace}/${settings.workload}`),
+    ...(claimedBy === undefined ? {} : { claimedBy }),
+    ...(templateProblem === undefined ? {} : { templateProblem }),
+    podTrouble: troubleOf(sources, label),
+    metrics,
+  };
+}
+
+/** Two Rollouts on one Deployment, Service or route: the older wins, and of two as old the first by name. */
+function olderClaim(sources: Sources, rollout: Rollout): Snapshot["claimedBy"] {
+  const { spec } = rollout;
+  const namespace = rollout.metadata.namespace ?? "";
+  const claims: [string, "workload" | "service" | "route", string][] = [];
+  if (spec.workloadRef !== undefined) claims.push([`Deployment "${spec.workloadRef.name}"`, "workload", `${namespace}/${spec.workloadRef.name}`]);
+  if (spec.traffic?.service !== undefined) claims.push([`Service "${spec.traffic.service}"`, "service", `${namespace}/${spec.traffic.service}`]);
+  for (const [what, index, value] of claims) {
+    const older = sources.rollouts.byIndex(index, value).find((other) => other !== rollout && keyOf(other) !== keyOf(rollout) && isOlder(other, rollout));
+    if (older !== undefined) return { rollout: older.metadata.name, what };
+  }
+  return undefined;
+}
+
+function isOlder(a: KubeObject, b: KubeObject): boolean {
+  const [ta, tb] = [a.metadata.creationTimestamp ?? "", b.metadata.creationTimestamp ?? ""];
+  return ta === tb ? a.metadata.name < b.metadata.name : ta < tb;
+}
+
+/** Why pods do not come up, one sentence a revision: the container's own reason, else the ReplicaSet's failure. */
+function troubleOf(sources: Sources, label: string): Record<string, string> {
+  const trouble: Record<string, string> = {};
+  for (const set of sources.replicaSets.byIndex("rollout", label)) {
+    const failure = set.status?.conditions?.find(({ type, status }) => type === "ReplicaFailure" && status === "True");
+    const hash = set.metadata.labels?.[LABEL_REVISION];
+    if (hash !== undefined && failure !== undefined) trouble[hash] = clean(failure.message ?? failure.reason ?? "");
+  }
+  for (const pod of sources.pods.byIndex("rollout", label)) {
+    const hash = pod.metadata.labels?.[LABEL_REVISION];
+    const reason = hash === undefined || trouble[hash] !== undefined ? undefined : podReason(pod);
+    if (hash !== undefined && reason !== undefined) trouble[hash] = clean(reason);
+  }
+  return trouble;
+}
+
+function podReason({ status, metadata }: Pod): string | undefined {
+  const waiting = status?.containerStatuses?.find(({ state }) => state?.waiting?.reason !== undefined && state.waiting.reason !== "ContainerCreating");
+  if (waiting !== undefined) return `pod ${metadata.name}: ${waiting.state?.waiting?.reason} ${waiting.state?.waiting?.message ?? ""}`;
+  const unscheduled = status?.conditions?.find(({ type, status: is }) => type === "PodScheduled" && is === "False");
+  return unscheduled === undefined ? undefined : `pod ${metadata.name}: ${unscheduled.reason ?? "unschedulable"} ${unscheduled.message ?? ""}`;
+}
+
+/** Others' words in one line of bounded length, without control characters. */
+function clean(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being removed
+  return text.replace(/[\u0000-\u001f\u007f\u202a-\u202e]+/g, " ").trim().slice(0, 256);
+}

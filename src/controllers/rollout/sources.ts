@@ -1,0 +1,69 @@
+import type {
+  ControllerRevision,
+  Deployment,
+  EndpointSlice,
+  HorizontalPodAutoscaler,
+  KubeObject,
+  Pod,
+  ReplicaSet,
+  Route,
+  Service,
+} from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import type { Store } from "../../kube/store.ts";
+
+/** The caches that the Rollout controller reads, one a kind. */
+export interface Sources {
+  readonly rollouts: Store<Rollout>;
+  readonly deployments: Store<Deployment>;
+  readonly replicaSets: Store<ReplicaSet>;
+  readonly revisions: Store<ControllerRevision>;
+  readonly pods: Store<Pod>;
+  readonly services: Store<Service>;
+  readonly slices: Store<EndpointSlice>;
+  /** By kind; a kind whose CRD is not installed has none. */
+  readonly routes: ReadonlyMap<string, Store<Route>>;
+  readonly autoscalers: Store<HorizontalPodAutoscaler>;
+}
+
+export type Key = string; // "namespace/name"
+
+export function keyOf(object: KubeObject): Key {
+  return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+}
+
+/** What Rollouts are found by: each index maps an object of the cluster to the Rollouts that must look at it. */
+export const INDEXES = {
+  workload: (rollout: Rollout): string[] => (rollout.spec.workloadRef === undefined ? [] : [within(rollout, rollout.spec.workloadRef.name)]),
+  service: (rollout: Rollout): string[] => {
+    const service = rollout.spec.traffic?.service;
+    if (service === undefined) return [];
+    return [within(rollout, service), within(rollout, rollout.spec.traffic?.canaryService ?? `${service}-canary`)];
+  },
+  route: (rollout: Rollout): string[] =>
+    (rollout.spec.traffic?.routes ?? []).map((route) =>
+      route.httpRoute !== undefined ? `HTTPRoute/${within(rollout, route.httpRoute.name)}` : `GRPCRoute/${within(rollout, route.grpcRoute?.name ?? "")}`,
+    ),
+} as const;
+
+/** By what objects are found from a Rollout. */
+export function byService(slice: EndpointSlice): string[] {
+  const service = slice.metadata.labels?.["kubernetes.io/service-name"];
+  return service === undefined ? [] : [within(slice, service)];
+}
+
+export function byLabel(label: string): (object: KubeObject) => string[] {
+  return (object) => {
+    const value = object.metadata.labels?.[label];
+    return value === undefined ? [] : [within(object, value)];
+  };
+}
+
+export function byScaleTarget(autoscaler: HorizontalPodAutoscaler): string[] {
+  const { kind, name } = autoscaler.spec.scaleTargetRef;
+  return kind === "Deployment" ? [within(autoscaler, name)] : [];
+}
+
+function within(object: KubeObject, name: string): string {
+  return `${object.metadata.namespace ?? ""}/${name}`;
+}

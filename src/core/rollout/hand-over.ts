@@ -1,0 +1,63 @@
+import type { Situation } from "./decide.ts";
+import { restingAs } from "./rest.ts";
+import { remainingMs, type Target } from "./target.ts";
+import type { World } from "./world.ts";
+
+/**
+ * The hand-over, at weight 100. Never two of these in one pass:
+ *
+ *     service selects the new revision ─▶ its slices hold only new pods, as many as the canary Service's ─▶ settle
+ *       ─▶ weight 100 → 0 ─▶ effective ─▶ drain ─▶ fold ─▶ effective ─▶ promoted
+ */
+export function handingOver({ world }: Situation): Target | undefined {
+  const { status, canary, stable, routes, settings } = world;
+  if (status.progress?.stage !== "HandingOver" || canary === undefined || stable === undefined) return undefined;
+  const paired = { kind: "paired" as const, canaryBp: 10_000 };
+  if (routes.problem !== undefined) return { ...handOverTarget(world, "held"), reason: routes.problem.reason, message: `holding the hand-over: ${routes.problem.message}`, checkAgainInMs: 5_000 };
+  if (world.selects !== canary.hash) return { ...handOverTarget(world, "selecting"), ...(routes.canaryBp === 10_000 ? {} : { wish: paired }) };
+  if (!arrived(world)) return { ...handOverTarget(world, "selecting"), message: "waiting until the Service leads only to the new pods" };
+  if (routes.state === "paired" && routes.canaryBp > 0 || routes.state === "mixed") return lowerPair(world);
+  if (routes.effect.kind !== "effective") return { ...handOverTarget(world, "lowered"), message: "waiting for the routes to take the hand-over in" };
+  if (routes.state === "paired") {
+    const waitMs = remainingMs(world, "HandingOver", "drained", settings.drainMs);
+    const target = handOverTarget(world, "drained");
+    return waitMs > 0 ? { ...target, checkAgainInMs: waitMs } : { ...target, wish: { kind: "rest" } };
+  }
+  const promoted = { ...restingAs({ ...world, previous: stable }, canary), promoted: canary.hash, previous: stable.hash, checkAgainInMs: 0 };
+  return { ...promoted, sizes: { [canary.hash]: world.replicas, [stable.hash]: stable.size } };
+}
+
+/** No old pod is left behind the Service, and every pod that got the canary's traffic is there. */
+function arrived({ serviceEndpoints, canaryEndpoints, canary }: World): boolean {
+  const own = serviceEndpoints.byRevision.get(canary?.hash ?? "") ?? 0;
+  if (own === 0 || own !== serviceEndpoints.pods.size) return false;
+  return [...canaryEndpoints.pods].every((pod) => serviceEndpoints.pods.has(pod));
+}
+
+function lowerPair(world: World): Target {
+  const waitMs = remainingMs(world, "HandingOver", "arrived", world.settings.settleMs);
+  const target = handOverTarget(world, "arrived");
+  if (waitMs > 0) return { ...target, checkAgainInMs: waitMs };
+  return { ...target, mark: "drained", wish: { kind: "paired", canaryBp: 0 } };
+}
+
+export function handOverTarget(world: World, mark: string): Target {
+  const { stable, replicas, status, settings } = world;
+  const canary = status.progress?.canary ?? "";
+  return {
+    stage: "HandingOver",
+    mark,
+    phase: "Progressing",
+    reason: "HandingOver",
+    message: `handing over to revision ${canary}`,
+    ...(stable === undefined ? {} : { stable: stable.hash }),
+    canary,
+    ...(status.progress?.previous === undefined ? {} : { previous: status.progress.previous }),
+    stepIndex: settings.steps.length - 1,
+    stepReady: true,
+    weightBp: 10_000,
+    selects: canary,
+    canarySelects: canary,
+    sizes: { [canary]: replicas, ...(stable === undefined ? {} : { [stable.hash]: replicas }) },
+  };
+}

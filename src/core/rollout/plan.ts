@@ -1,0 +1,55 @@
+import type { RolloutStatus } from "../../api/rollout.ts";
+import type { Notice, Plan } from "../plan.ts";
+import { analyse } from "./analyse.ts";
+import { converge } from "./converge.ts";
+import { decide } from "./decide.ts";
+import { ordersOf } from "./requests.ts";
+import type { AnalysisMemory, Snapshot } from "./snapshot.ts";
+import { statusOf } from "./status.ts";
+import type { Target } from "./target.ts";
+import { observe, type Routers, type World } from "./world.ts";
+
+export interface RolloutPlan extends Plan<RolloutStatus> {
+  /** What the judge knows now; the shell keeps it for the next pass. */
+  readonly memory?: AnalysisMemory;
+  /** What was decided, for the dry run, the log and tests. */
+  readonly target: Target;
+}
+
+/** What to do about one Rollout: `decide` says what should be, `converge` which writes lead there. Pure and total.
+ * @param routers by kind of route, from src/traffic */
+export function planRollout(snapshot: Snapshot, routers: Routers): RolloutPlan {
+  const world = observe(snapshot, routers);
+  const analysed = analyse(world);
+  const orders = ordersOf(world);
+  const target = decide({
+    world,
+    ...(analysed === undefined ? {} : { judged: analysed.judged }),
+    ...(orders === undefined ? {} : { orders }),
+  });
+  const status = statusOf(world, target, analysed?.memory, orders);
+  return {
+    writes: converge(target, world, routers),
+    ...(status === undefined ? {} : { status }),
+    notices: noticesOf(world, target),
+    ...(target.checkAgainInMs === undefined ? {} : { checkAgainInMs: target.checkAgainInMs }),
+    ...(analysed === undefined ? {} : { memory: analysed.memory }),
+    target,
+  };
+}
+
+/** Events for what a person would want to have seen; none for what repeats. */
+function noticesOf(world: World, target: Target): Notice[] {
+  const notices: Notice[] = [];
+  const before = world.status;
+  const note = (type: Notice["type"], reason: string, message: string) => notices.push({ type, reason, message });
+  if (target.promoted !== undefined && target.promoted !== world.stable?.hash) note("Normal", "Promoted", `revision ${target.promoted} serves all traffic`);
+  if (target.rejected !== undefined && before.rejected?.revision !== target.rejected.revision) note("Warning", "Reverted", target.message);
+  if (target.stage === "Stepping" && before.progress?.stage !== "Stepping") note("Normal", "Started", `revision ${target.canary} starts against stable ${target.stable}`);
+  const rising = target.wish?.kind === "paired" && target.wish.canaryBp > world.routes.canaryBp && target.urgent === undefined;
+  if (rising && target.wish?.kind === "paired") note("Normal", "WeightRaised", `canary ${target.canary} gets ${target.wish.canaryBp / 100} %`);
+  if (target.phase === "Paused" && before.phase !== "Paused") note("Normal", "Paused", target.message);
+  if (target.phase === "Failed" && before.message !== target.message) note("Warning", target.reason, target.message);
+  if (target.message.startsWith("holding") && before.message !== target.message && target.reason !== "Pausing") note("Warning", target.reason, target.message);
+  return notices;
+}

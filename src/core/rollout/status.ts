@@ -1,0 +1,203 @@
+import type { Condition } from "../../api/kubernetes.ts";
+import type { RolloutStatus } from "../../api/rollout.ts";
+import { writeCheckpoint } from "./analyse.ts";
+import { canonicalJson, LABEL_ROLLOUT, labelValue } from "./names.ts";
+import { imagesOf } from "./objects.ts";
+import type { Orders } from "./requests.ts";
+import type { AnalysisMemory } from "./snapshot.ts";
+import { stepsFingerprint } from "./steps.ts";
+import type { Target } from "./target.ts";
+import { conditionOf, type Revision, type World } from "./world.ts";
+
+/** How long a checkpoint of the judge may be old while neither step nor verdict changes. */
+const CHECKPOINT_MS = 300_000;
+const HISTORY = 10;
+
+/** What status should say, or undefined where it says so already but for time. Status never leads the cluster: it reports
+ * what was read, and what was decided. */
+export function statusOf(world: World, target: Target, memory: AnalysisMemory | undefined, orders: Orders | undefined): RolloutStatus | undefined {
+  const before = world.status;
+  const now = new Date(world.nowMs).toISOString();
+  const next: RolloutStatus = {
+    observedGeneration: world.rollout.metadata.generation ?? 0,
+    ...(world.snapshot.deployment === undefined ? {} : { workload: { observedGeneration: world.snapshot.deployment.metadata.generation ?? 0 } }),
+    replicas: total(world, (r) => r.pods),
+    readyReplicas: total(world, (r) => r.ready),
+    replicasWanted: world.replicas,
+    selector: `${LABEL_ROLLOUT}=${labelValue(world.name)}`,
+    phase: target.phase,
+    message: target.message.slice(0, 1024),
+    step: stepOf(world, target, now),
+    weights: weightsOf(world, target),
+    ...sides(world, target),
+    progress: progressOf(world, target, orders, now),
+    ...bakeOf(world, target, now),
+    ...rejectedOf(world, target, now),
+    ...requestOf(world, orders, now),
+    ...analysisOf(world, target, memory, now),
+    history: historyOf(world, target, now),
+    conditions: conditionsOf(world, target, now),
+    display: displayOf(world, target),
+    ...(before.collisionCount === undefined ? {} : { collisionCount: before.collisionCount }),
+  };
+  return canonicalJson(next) === canonicalJson(before) ? undefined : next;
+}
+
+function total({ revisions }: World, count: (revision: Revision) => number): number {
+  return [...revisions.values()].reduce((sum, revision) => sum + count(revision), 0);
+}
+
+function stepOf(world: World, target: Target, now: string): NonNullable<RolloutStatus["step"]> {
+  const total = world.settings.steps.length;
+  const moving = target.stage === "Stepping" || target.stage === "HandingOver";
+  const same = world.status.step?.index === target.stepIndex && target.stepChanged !== true && moving;
+  const startedAt = same ? world.status.step?.startedAt : moving ? now : undefined;
+  return { index: target.stepIndex, total, ...(startedAt === undefined ? {} : { startedAt }) };
+}
+
+/** Desired is what was decided, written what the routes say, effective what those who carry them have taken in. */
+function weightsOf(world: World, target: Target): NonNullable<RolloutStatus["weights"]> {
+  const { routes, status, revisions } = world;
+  const bySizes = routes.state === "none";
+  const ready = total(world, (r) => r.ready);
+  const canaryReady = revisions.get(target.canary ?? "")?.ready ?? 0;
+  const share = ready === 0 ? 0 : Math.round((10_000 * canaryReady) / ready);
+  const writtenBp = bySizes ? share : target.wish?.kind === "paired" ? target.wish.canaryBp : routes.canaryBp;
+  const effectiveBp = bySizes ? share : routes.effect.kind === "effective" ? routes.canaryBp : (status.weights?.effectiveBp ?? 0);
+  return {
+    desired: target.weightBp / 100,
+    written: writtenBp / 100,
+    effective: effectiveBp / 100,
+    writtenBp,
+    effectiveBp,
+  };
+}
+
+function sides(world: World, target: Target): Pick<RolloutStatus, "stable" | "canary"> {
+  const side = (hash: string | undefined) => {
+    if (hash === undefined) return undefined;
+    const revision = world.revisions.get(hash) ?? (world.wanted?.hash === hash ? world.wanted : undefined);
+    if (revision === undefined) return { revision: hash, images: [], replicas: 0, ready: 0 };
+    return { revision: hash, images: imagesOf(revision.template).slice(0, 16), replicas: target.sizes[hash] ?? revision.size, ready: revision.ready };
+  };
+  const stable = side(target.stable);
+  const canary = side(target.canary);
+  return { ...(stable === undefined ? {} : { stable }), ...(canary === undefined ? {} : { canary }) };
+}
+
+type Progress = NonNullable<RolloutStatus["progress"]>;
+
+function progressOf(world: World, target: Target, orders: Orders | undefined, now: string): Progress {
+  const before = world.status.progress;
+  const same = before?.stage === target.stage && before.mark === target.mark;
+  const moving = target.stage === "Stepping" || target.stage === "HandingOver";
+  const paused = orders?.pause ?? before?.paused;
+  const full = moving && (orders?.promoteFull === true || before?.full === true);
+  return {
+    stage: target.stage,
+    mark: target.mark,
+    markSince: same ? (before?.markSince ?? now) : now,
+    ...(target.canary === undefined ? {} : { canary: target.canary }),
+    ...(target.previous === undefined ? {} : { previous: target.previous }),
+    ...(target.stepReady === true && moving ? { stepReady: true } : {}),
+    ...(paused === true ? { paused: true } : {}),
+    ...(full ? { full: true } : {}),
+    ...(target.because === undefined ? {} : { because: target.because }),
+    ...(moving ? { steps: stepsFingerprint(world.settings.steps) } : {}),
+  };
+}
+
+function bakeOf(world: World, target: Target, now: string): Pick<RolloutStatus, "bake"> {
+  const firstEver = world.stable === undefined;
+  if (target.promoted !== undefined && !firstEver) {
+    return { bake: { startedAt: now, until: new Date(world.nowMs + world.settings.bakeMs).toISOString() } };
+  }
+  const ended = target.stage !== "Resting" || target.phase === "Healthy" || target.rejected !== undefined;
+  return world.status.bake === undefined || (ended && target.previous === undefined) ? {} : { bake: world.status.bake };
+}
+
+function rejectedOf(world: World, target: Target, now: string): Pick<RolloutStatus, "rejected"> {
+  const before = world.status.rejected;
+  if (target.forgetRejected === true || target.promoted !== undefined) return {};
+  if (target.rejected === undefined || before?.revision === target.rejected.revision) return before === undefined ? {} : { rejected: before };
+  const { revision, reason, message } = target.rejected;
+  return { rejected: { revision, reason, message: message.slice(0, 1024), at: now } };
+}
+
+function requestOf(world: World, orders: Orders | undefined, now: string): Pick<RolloutStatus, "lastRequest"> {
+  if (orders !== undefined) return { lastRequest: { value: orders.value.slice(0, 512), result: orders.result, at: now } };
+  return world.status.lastRequest === undefined ? {} : { lastRequest: world.status.lastRequest };
+}
+
+function analysisOf(world: World, target: Target, memory: AnalysisMemory | undefined, now: string): Pick<RolloutStatus, "analysis"> {
+  const before = world.status.analysis;
+  if (memory === undefined) return before?.metrics === undefined ? {} : { analysis: { metrics: before.metrics } };
+  const verdictsBefore = before?.metrics?.map((m) => m.verdict).join();
+  const changed = before?.checkpoint === undefined || verdictsBefore !== memory.metrics.map((m) => m.verdict).join() || target.stepChanged === true || world.status.progress?.stage !== target.stage;
+  const old = before?.checkpointAt === undefined || world.nowMs - Date.parse(before.checkpointAt) >= CHECKPOINT_MS;
+  if (!changed && !old) return { analysis: before };
+  const metrics = memory.metrics.map((metric) => ({ ...metric, message: metric.message.slice(0, 512) }));
+  return { analysis: { metrics, checkpoint: writeCheckpoint(memory), checkpointAt: now } };
+}
+
+function historyOf(world: World, target: Target, now: string): NonNullable<RolloutStatus["history"]> {
+  const before = world.status.history ?? [];
+  const entry = (revision: string, result: string, message: string) => {
+    const known = world.revisions.get(revision) ?? world.wanted;
+    return { revision, result, message: message.slice(0, 512), at: now, images: known === undefined ? [] : imagesOf(known.template).slice(0, 16) };
+  };
+  if (target.promoted !== undefined && target.promoted !== world.stable?.hash) return [entry(target.promoted, "Promoted", ""), ...before].slice(0, HISTORY);
+  const rejected = target.rejected;
+  if (rejected !== undefined && world.status.rejected?.revision !== rejected.revision) return [entry(rejected.revision, "Reverted", rejected.message), ...before].slice(0, HISTORY);
+  return [...before];
+}
+
+type Truth = "True" | "False";
+
+/** One row a phase, as in design's table: what Helm, Flux, Argo CD and `kubectl wait` read. */
+const CONDITIONS: Record<Target["phase"], { Ready: Truth; Progressing: Truth; Paused: Truth; Promoted: Truth }> = {
+  Pending: { Ready: "False", Progressing: "True", Paused: "False", Promoted: "False" },
+  Progressing: { Ready: "True", Progressing: "True", Paused: "False", Promoted: "False" },
+  Paused: { Ready: "True", Progressing: "False", Paused: "True", Promoted: "False" },
+  Baking: { Ready: "True", Progressing: "True", Paused: "False", Promoted: "True" },
+  Healthy: { Ready: "True", Progressing: "False", Paused: "False", Promoted: "True" },
+  Reverted: { Ready: "False", Progressing: "False", Paused: "False", Promoted: "False" },
+  Failed: { Ready: "False", Progressing: "False", Paused: "False", Promoted: "False" },
+};
+
+/** kstatus reads Reconciling (going on) and Stalled (will not go on by itself); absent is false. */
+function conditionsOf(world: World, target: Target, now: string): Condition[] {
+  const { phase } = target;
+  const waiting = phase === "Progressing" || phase === "Paused";
+  const reconciling = phase === "Pending" || (waiting && world.settings.waitFor === "promoted");
+  const stalled = phase === "Reverted" || phase === "Failed";
+  const states: Record<string, Truth> = {
+    ...CONDITIONS[phase],
+    ...(reconciling ? { Reconciling: "True" } : {}),
+    ...(stalled ? { Stalled: "True" } : {}),
+  };
+  return Object.entries(states).map(([type, status]) => condition(world, type, status, target, now));
+}
+
+function condition(world: World, type: string, status: Truth, target: Target, now: string): Condition {
+  const before = conditionOf(world.status, type);
+  const observedGeneration = world.rollout.metadata.generation ?? 0;
+  const lastTransitionTime = before?.status === status ? before.lastTransitionTime : seconds(now);
+  return { type, status, reason: target.reason === "" ? target.phase : target.reason, message: target.message.slice(0, 1024), lastTransitionTime, observedGeneration };
+}
+
+function seconds(iso: string): string {
+  return `${iso.slice(0, 19)}Z`;
+}
+
+/** Columns of `kubectl get`: strings, as columns cannot compute. */
+function displayOf(world: World, target: Target): NonNullable<RolloutStatus["display"]> {
+  const { index, total: steps } = { index: target.stepIndex, total: world.settings.steps.length };
+  const moving = target.stage === "Stepping" || target.stage === "HandingOver";
+  const effectiveBp = world.routes.state === "none" ? target.weightBp : world.routes.canaryBp;
+  return {
+    step: moving ? `${index + 1}/${steps}` : target.phase === "Healthy" || target.phase === "Baking" ? `${steps}/${steps}` : "-",
+    weight: moving ? `${effectiveBp / 100}%` : target.phase === "Healthy" || target.phase === "Baking" ? "100%" : "0%",
+    ready: `${total(world, (r) => r.ready)}/${Object.values(target.sizes).reduce((a, b) => a + b, 0) || total(world, (r) => r.size)}`,
+  };
+}
