@@ -1,0 +1,177 @@
+import type { MetricSpec, Reading } from "../core/analysis/model.ts";
+import type { Answer } from "./answer.ts";
+import { boundaryOf } from "./histogram.ts";
+import type { MetricsSource } from "./prometheus.ts";
+import {
+  type LabelNames,
+  type Labels,
+  queriesOf,
+  type SeriesQuery,
+  type Source,
+  type SourceQueries,
+} from "./queries.ts";
+import { sidesOf, slowSides } from "./sides.ts";
+import { literal, quoted, renderQuery, type Subject } from "./template.ts";
+
+export interface MeasureRequest {
+  readonly subject: Subject;
+  readonly source: Source;
+  readonly labels?: LabelNames;
+  readonly metrics: readonly MetricSpec[];
+  /** Raw series are read for [sinceMs, nowMs], milliseconds since epoch. */
+  readonly sinceMs: number;
+  readonly nowMs: number;
+  /** What `{{window}}` says in custom queries. */
+  readonly windowMs: number;
+  readonly signal?: AbortSignal;
+}
+
+type RateSpec = Exclude<MetricSpec, { kind: "query" }>;
+
+/**
+ * Reads all metrics of one release: one request for the error rate, two for latency, one or two for each custom query.
+ * Never throws; one reading of each metric, in their order.
+ */
+export async function measure(source: MetricsSource, asked: MeasureRequest): Promise<Reading[]> {
+  const queries = queriesOf(asked.source, asked.subject, asked.labels);
+  return Promise.all(
+    asked.metrics.map((spec) => {
+      if (spec.kind === "query") return measureQuery(source, asked, spec);
+      if (queries.kind === "cannotSeparate")
+        return { kind: "error", metric: spec.name, message: queries.message } as const;
+      return spec.kind === "errorRate"
+        ? measureErrors(source, asked, spec, queries)
+        : measureLatency(source, asked, spec, queries);
+    }),
+  );
+}
+
+async function measureErrors(
+  source: MetricsSource,
+  asked: MeasureRequest,
+  spec: RateSpec,
+  queries: SourceQueries,
+): Promise<Reading> {
+  const query = queries.requests;
+  const answer = await source.query(rangeOf(query, asked), asked.nowMs, asked.signal);
+  if (answer.kind !== "matrix") return fault(spec, answer);
+  if (answer.series.length === 0) return noSeries(spec, query);
+  if (answer.series.every(({ labels }) => query.isBad(labels) === undefined)) {
+    return {
+      kind: "error",
+      metric: spec.name,
+      message: `${query.metric} has no label ${query.badLabels}: name the one that it has in analysis.labels.status`,
+    };
+  }
+  return {
+    kind: "counters",
+    metric: spec.name,
+    ...sidesOf(query, answer.series, (labels) => query.isBad(labels) === true),
+  };
+}
+
+async function measureLatency(
+  source: MetricsSource,
+  asked: MeasureRequest,
+  spec: Extract<MetricSpec, { kind: "latency" }>,
+  queries: SourceQueries,
+): Promise<Reading> {
+  const query = queries.latency;
+  const limit = spec.maxMs / query.unitMs;
+  const layout = await source.query(
+    `count by (le,${query.sideLabel}) (${query.metric}{${query.matchers}})`,
+    asked.nowMs,
+    asked.signal,
+  );
+  if (layout.kind !== "vector") return fault(spec, layout);
+  if (layout.series.length === 0) return noSeries(spec, query);
+  const boundary = boundaryFor(
+    limit,
+    layout.series.map(({ labels }) => labels),
+    query.sideLabel,
+  );
+  if (boundary === undefined) {
+    const message = `no bucket at or above ${spec.maxMs} ms is in the histograms of all pods: slower requests cannot be counted`;
+    return { kind: "error", metric: spec.name, message };
+  }
+  const answer = await source.query(rangeOf(query, asked, boundary.names), asked.nowMs, asked.signal);
+  if (answer.kind !== "matrix") return fault(spec, answer);
+  if (answer.series.length === 0) return noSeries(spec, query);
+  const inexact =
+    boundary.value === limit
+      ? {}
+      : { inexact: `${spec.maxMs} ms lies between two buckets, judged at ${boundary.value * query.unitMs} ms` };
+  return { kind: "counters", metric: spec.name, ...slowSides(query, answer.series), ...inexact };
+}
+
+/** The lowest boundary at or above `limit` that every pod of both sides has: counted at different ones, they could not be
+ * compared. Prometheus 3 writes "1.0" where older ones write "1", hence names. */
+function boundaryFor(
+  limit: number,
+  layout: readonly Labels[],
+  sideLabel: string,
+): { value: number; names: string[] } | undefined {
+  const pods = new Set(layout.map((labels) => labels[sideLabel]));
+  const byValue = Map.groupBy(layout, (labels) => boundaryOf(labels.le ?? ""));
+  const shared = [...byValue.entries()].filter(
+    ([value, found]) =>
+      value >= limit && Number.isFinite(value) && new Set(found.map((labels) => labels[sideLabel])).size === pods.size,
+  );
+  const lowest = shared.toSorted(([a], [b]) => a - b)[0];
+  if (lowest === undefined) return undefined;
+  return { value: lowest[0], names: [...new Set(lowest[1].map((labels) => labels.le as string))] };
+}
+
+function rangeOf(query: SeriesQuery, { sinceMs, nowMs }: MeasureRequest, boundaries?: readonly string[]): string {
+  const le = boundaries === undefined ? "" : `,le=~${quoted([...boundaries, "+Inf"].map(literal).join("|"))}`;
+  return `${query.metric}{${query.matchers}${le}}[${Math.max(nowMs - sinceMs, 1000)}ms]`;
+}
+
+async function measureQuery(
+  source: MetricsSource,
+  asked: MeasureRequest,
+  spec: Extract<MetricSpec, { kind: "query" }>,
+): Promise<Reading> {
+  const run = async (side: "canary" | "stable"): Promise<Reading> => {
+    const rendered = renderQuery(spec.promql, asked.subject, side, asked.windowMs);
+    if (rendered.kind === "refused") return { kind: "error", metric: spec.name, message: rendered.message };
+    return readValue(spec, await source.query(rendered.promql, asked.nowMs, asked.signal), asked.nowMs);
+  };
+  const [canary, stable] = await Promise.all([
+    run("canary"),
+    spec.both && asked.subject.stable !== undefined ? run("stable") : undefined,
+  ]);
+  // Stable's value is shown beside, so its absence is no fault.
+  return canary.kind === "value" && stable?.kind === "value" ? { ...canary, stableValue: stable.value } : canary;
+}
+
+/** How old an answer may be: a cache on the way would otherwise have the same minute judged again and again. */
+const MAX_AGE_MS = 120_000;
+
+function readValue(spec: MetricSpec, answer: Answer, nowMs: number): Reading {
+  const error = (message: string) => ({ kind: "error", metric: spec.name, message }) as const;
+  const noData = (message: string) => ({ kind: "noData", metric: spec.name, message }) as const;
+  if (answer.kind === "matrix") return error("the query answers with a range of values, and one is needed");
+  if (answer.kind === "refused" || answer.kind === "unavailable") return fault(spec, answer);
+  const samples = answer.kind === "scalar" ? [answer.sample] : answer.series.map(({ sample }) => sample);
+  if (samples.length > 1)
+    return error(`the query answers with ${samples.length} series, and one is needed: aggregate it`);
+  const [sample] = samples;
+  if (sample === undefined) return noData("the query answers with nothing");
+  const [atMs, value] = sample;
+  if (!Number.isFinite(value)) return noData(`the query answers with ${Number.isNaN(value) ? "NaN" : "infinity"}`);
+  if (nowMs - atMs > MAX_AGE_MS) return noData(`the answer is ${Math.round((nowMs - atMs) / 1000)} s old`);
+  return { kind: "value", metric: spec.name, atMs, value };
+}
+
+function fault(spec: MetricSpec, answer: Answer): Reading {
+  const message =
+    answer.kind === "refused" || answer.kind === "unavailable"
+      ? answer.message
+      : `Prometheus answered with a ${answer.kind}`;
+  return { kind: "error", metric: spec.name, message };
+}
+
+function noSeries(spec: MetricSpec, query: SeriesQuery): Reading {
+  return { kind: "noData", metric: spec.name, message: `no series ${query.metric}{${query.matchers}}` };
+}

@@ -1,0 +1,183 @@
+import { literal, quoted, type Subject } from "./template.ts";
+
+export type Source = "http" | "otel" | "istio" | "envoy" | "nginx" | "traefik" | "linkerd";
+
+/** Label names where they are not those that the source usually has. */
+export interface LabelNames {
+  readonly namespace?: string;
+  readonly pod?: string;
+  readonly status?: string;
+}
+
+/** Series of both sides in one selector; which side one belongs to is told by one label, so that both come in one answer. */
+export interface SeriesQuery {
+  readonly metric: string;
+  /** Matchers without braces, `namespace="shop",pod=~"…"`. */
+  readonly matchers: string;
+  readonly sideLabel: string;
+  /** Anchored patterns of that label's values. */
+  readonly canary: string;
+  readonly stable?: string;
+  /** What tells one scraped process from another, beside `instance`. */
+  readonly podLabel: string;
+}
+
+/** Labels of a series; `isBad` is undefined where none of them tells. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** Where a source keeps its numbers. */
+export interface SourceQueries {
+  readonly kind: "queries";
+  readonly requests: SeriesQuery & {
+    isBad(labels: Labels): boolean | undefined;
+    /** What should be there for `isBad` to tell, for messages. */
+    readonly badLabels: string;
+  };
+  /** A classic histogram's `_bucket` series, and how many milliseconds its unit has. */
+  readonly latency: SeriesQuery & { readonly unitMs: 1 | 1000 };
+}
+
+/** A source whose series say nothing about the sides: judged by it, a bad canary would hide among stable's requests. */
+export interface CannotSeparate {
+  readonly kind: "cannotSeparate";
+  readonly message: string;
+}
+
+/** The raw series by which `source` tells how the two sides do. Pure.
+ * @see docs/reference/sources.md */
+export function queriesOf(source: Source, subject: Subject, labels: LabelNames = {}): SourceQueries | CannotSeparate {
+  switch (source) {
+    case "http":
+      return byPod(subject, labels, "namespace", {
+        counter: "http_requests_total",
+        bucket: "http_request_duration_seconds_bucket",
+        unitMs: 1000,
+        status: labels.status === undefined ? ["status", "code"] : [labels.status],
+      });
+    case "otel":
+      return byPod(subject, { namespace: "k8s_namespace_name", pod: "k8s_pod_name", ...labels }, "namespace", {
+        counter: "http_server_request_duration_seconds_count",
+        bucket: "http_server_request_duration_seconds_bucket",
+        unitMs: 1000,
+        status: [labels.status ?? "http_response_status_code", "error_type"],
+      });
+    case "istio": // The sidecar of the pod that was called counts: its scrape labels name the pod.
+      return byPod(subject, labels, "destination_workload_namespace", {
+        counter: "istio_requests_total",
+        bucket: "istio_request_duration_milliseconds_bucket",
+        unitMs: 1,
+        status: [labels.status ?? "response_code"],
+        extra: 'reporter="destination"',
+      });
+    case "linkerd":
+      return byPod(subject, labels, "namespace", {
+        counter: "response_total",
+        bucket: "response_latency_ms_bucket",
+        unitMs: 1,
+        status: [labels.status ?? "classification"],
+        extra: 'direction="inbound"',
+      });
+    case "envoy":
+      return envoy(subject, labels);
+    case "traefik":
+      return traefik(subject, labels);
+    case "nginx":
+      return cannot("nginx counts by Ingress, and a Rollout has no canary Ingress");
+    default:
+      throw new Error(`Unknown source: ${JSON.stringify(source satisfies never)}`);
+  }
+}
+
+interface Names {
+  readonly counter: string;
+  readonly bucket: string;
+  readonly unitMs: 1 | 1000;
+  readonly status: readonly string[];
+  readonly extra?: string;
+}
+
+function byPod(subject: Subject, labels: LabelNames, namespaceLabel: string, names: Names): SourceQueries {
+  const sideLabel = labels.pod ?? "pod";
+  const namespace = `${labels.namespace ?? namespaceLabel}=${quoted(subject.namespace)}`;
+  const { canary, stable } = { canary: subject.canary.pods, stable: subject.stable?.pods };
+  return both(
+    names,
+    { sideLabel, canary, podLabel: sideLabel, ...(stable === undefined ? {} : { stable }) },
+    namespace,
+  );
+}
+
+/** Contour's clusters are called namespace_service_port. Envoy Gateway has one cluster for all backends of a rule. */
+function envoy(subject: Subject, labels: LabelNames): SourceQueries | CannotSeparate {
+  if (subject.gatewayControllers?.some((name) => name.startsWith("gateway.envoyproxy.io/"))) {
+    return cannot("Envoy Gateway counts all backends of a rule as one");
+  }
+  const patternOf = (service: string) => `${literal(`${subject.namespace}_${service}`)}_[^_]+`;
+  const names: Names = {
+    counter: "envoy_cluster_upstream_rq",
+    bucket: "envoy_cluster_upstream_rq_time_bucket",
+    unitMs: 1,
+    status: [labels.status ?? "envoy_response_code"],
+  };
+  return byService(subject, labels, "envoy_cluster_name", patternOf, names);
+}
+
+/** Services are called namespace-service-port@provider, and those of an HTTPRoute …-svc-namespace-service-port. */
+function traefik(subject: Subject, labels: LabelNames): SourceQueries | CannotSeparate {
+  const patternOf = (service: string) => `(?:.*-svc-)?${literal(`${subject.namespace}-${service}`)}-[^-@]+(?:@.*)?`;
+  const names: Names = {
+    counter: "traefik_service_requests_total",
+    bucket: "traefik_service_request_duration_seconds_bucket",
+    unitMs: 1000,
+    status: [labels.status ?? "code"],
+  };
+  return byService(subject, labels, "service", patternOf, names);
+}
+
+function byService(
+  subject: Subject,
+  labels: LabelNames,
+  sideLabel: string,
+  patternOf: (service: string) => string,
+  names: Names,
+): SourceQueries | CannotSeparate {
+  const [canary, stable] = [subject.canary.service, subject.stable?.service];
+  if (canary === undefined || canary === stable) {
+    return cannot("A proxy tells the sides apart by their Services, and without routes there is only one");
+  }
+  const podLabel = labels.pod ?? "pod";
+  const sides = { canary: patternOf(canary), ...(stable === undefined ? {} : { stable: patternOf(stable) }) };
+  return both(names, { sideLabel, podLabel, ...sides }, undefined);
+}
+
+function both(names: Names, sides: Omit<SeriesQuery, "metric" | "matchers">, scope: string | undefined): SourceQueries {
+  const pattern = [sides.canary, sides.stable].filter((side) => side !== undefined).join("|");
+  const matchers = [scope, names.extra, `${sides.sideLabel}=~${quoted(pattern)}`]
+    .filter((m) => m !== undefined)
+    .join(",");
+  return {
+    kind: "queries",
+    requests: {
+      ...sides,
+      metric: names.counter,
+      matchers,
+      isBad: (labels) => isBad(labels, names.status),
+      badLabels: names.status.map((label) => `"${label}"`).join(" or "),
+    },
+    latency: { ...sides, metric: names.bucket, matchers, unitMs: names.unitMs },
+  };
+}
+
+/** By the first of the labels that is there. A code of 0 is Envoy's word for no answer at all; an error type is one by
+ * being there, and Linkerd has classes. */
+function isBad(labels: Labels, names: readonly string[]): boolean | undefined {
+  const name = names.find((label) => (labels[label] ?? "") !== "");
+  if (name === undefined) return undefined;
+  const value = labels[name] as string;
+  if (name === "error_type") return true;
+  return /^5(\d\d|xx)$/i.test(value) || value === "0" || value === "failure" || value === "error";
+}
+
+function cannot(why: string): CannotSeparate {
+  return { kind: "cannotSeparate", message: `${why}: use the pods' own metrics (source http or otel) or a mesh's` };
+}
