@@ -12,7 +12,8 @@ export const MAX_DURATION_MS = 365 * UNIT_MS.d;
  * @throws UnitError unless one integer and s, m, h or d, at most 365d */
 export function parseDurationMs(text: string): number {
   const match = /^([0-9]{1,9})(s|m|h|d)$/.exec(text);
-  if (match === null) throw new UnitError(`must be one integer and s, m, h or d, such as "10m" (got ${JSON.stringify(text)})`);
+  if (match === null)
+    throw new UnitError(`must be one integer and s, m, h or d, such as "10m" (got ${JSON.stringify(text)})`);
   const ms = Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
   if (ms > MAX_DURATION_MS) throw new UnitError(`must be at most 365d (got ${JSON.stringify(text)})`);
   return ms;
@@ -34,6 +35,7 @@ export function parseWeightBp(weight: number | string): number {
 export function parsePercent(text: string): number {
   const match = /^([0-9]{1,3}(?:\.[0-9]{1,4})?)%$/.exec(text);
   const value = Number(match?.[1]);
-  if (match === null || value > 100) throw new UnitError(`must be a percentage such as "0.5%", at most 100% (got ${JSON.stringify(text)})`);
+  if (match === null || value > 100)
+    throw new UnitError(`must be a percentage such as "0.5%", at most 100% (got ${JSON.stringify(text)})`);
   return value / 100;
 }

@@ -7,9 +7,7 @@ export interface Backends {
 }
 
 /** What a route should say: nothing of ours, or a pair of which the canary has `canaryBp` of the entry's share. */
-export type RouteWish =
-  | { readonly kind: "rest" }
-  | { readonly kind: "paired"; readonly canaryBp: number }; // basis points, 0–10 000
+export type RouteWish = { readonly kind: "rest" } | { readonly kind: "paired"; readonly canaryBp: number }; // basis points, 0–10 000
 
 /** What a route says now. */
 export type RouteReading =

@@ -3,17 +3,25 @@ import type { Rollout } from "../../api/rollout.ts";
 import { LABEL_REVISION, labelValue } from "../../core/rollout/names.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
-import { keyOf, type Key, type Sources } from "./sources.ts";
+import { type Key, keyOf, type Sources } from "./sources.ts";
 
 /** Reads everything that a decision about one Rollout may rest on, from caches alone. Undefined where it is gone. */
-export function gather(sources: Sources, key: Key, nowMs: number, metrics: MetricsView, templateProblem: string | undefined): Snapshot | undefined {
+export function gather(
+  sources: Sources,
+  key: Key,
+  nowMs: number,
+  metrics: MetricsView,
+  templateProblem: string | undefined,
+): Snapshot | undefined {
   const [namespace = "", name = ""] = key.split("/");
   const rollout = sources.rollouts.get(namespace, name);
   if (rollout === undefined) return undefined;
   const settings = settingsOf(rollout);
-  const deployment = settings.workload === undefined ? undefined : sources.deployments.get(namespace, settings.workload);
+  const deployment =
+    settings.workload === undefined ? undefined : sources.deployments.get(namespace, settings.workload);
   const service = settings.service === undefined ? undefined : sources.services.get(namespace, settings.service);
-  const canaryService = settings.canaryService === undefined ? undefined : sources.services.get(namespace, settings.canaryService);
+  const canaryService =
+    settings.canaryService === undefined ? undefined : sources.services.get(namespace, settings.canaryService);
   const label = `${namespace}/${labelValue(name)}`;
   const claimedBy = olderClaim(sources, rollout);
   return {
@@ -24,13 +32,20 @@ export function gather(sources: Sources, key: Key, nowMs: number, metrics: Metri
     revisions: sources.revisions.byIndex("rollout", label),
     ...(service === undefined ? {} : { service }),
     ...(canaryService === undefined ? {} : { canaryService }),
-    serviceSlices: settings.service === undefined ? [] : sources.slices.byIndex("service", `${namespace}/${settings.service}`),
-    canarySlices: settings.canaryService === undefined ? [] : sources.slices.byIndex("service", `${namespace}/${settings.canaryService}`),
+    serviceSlices:
+      settings.service === undefined ? [] : sources.slices.byIndex("service", `${namespace}/${settings.service}`),
+    canarySlices:
+      settings.canaryService === undefined
+        ? []
+        : sources.slices.byIndex("service", `${namespace}/${settings.canaryService}`),
     routes: settings.routes.map((ref) => {
       const object = sources.routes.get(ref.kind)?.get(namespace, ref.name);
       return object === undefined ? { ref } : { ref, object };
     }),
-    autoscalers: settings.workload === undefined ? [] : sources.autoscalers.byIndex("deployment", `${namespace}/${settings.workload}`),
+    autoscalers:
+      settings.workload === undefined
+        ? []
+        : sources.autoscalers.byIndex("deployment", `${namespace}/${settings.workload}`),
     ...(claimedBy === undefined ? {} : { claimedBy }),
     ...(templateProblem === undefined ? {} : { templateProblem }),
     podTrouble: troubleOf(sources, label),
@@ -43,10 +58,14 @@ function olderClaim(sources: Sources, rollout: Rollout): Snapshot["claimedBy"] {
   const { spec } = rollout;
   const namespace = rollout.metadata.namespace ?? "";
   const claims: [string, "workload" | "service" | "route", string][] = [];
-  if (spec.workloadRef !== undefined) claims.push([`Deployment "${spec.workloadRef.name}"`, "workload", `${namespace}/${spec.workloadRef.name}`]);
-  if (spec.traffic?.service !== undefined) claims.push([`Service "${spec.traffic.service}"`, "service", `${namespace}/${spec.traffic.service}`]);
+  if (spec.workloadRef !== undefined)
+    claims.push([`Deployment "${spec.workloadRef.name}"`, "workload", `${namespace}/${spec.workloadRef.name}`]);
+  if (spec.traffic?.service !== undefined)
+    claims.push([`Service "${spec.traffic.service}"`, "service", `${namespace}/${spec.traffic.service}`]);
   for (const [what, index, value] of claims) {
-    const older = sources.rollouts.byIndex(index, value).find((other) => other !== rollout && keyOf(other) !== keyOf(rollout) && isOlder(other, rollout));
+    const older = sources.rollouts
+      .byIndex(index, value)
+      .find((other) => other !== rollout && keyOf(other) !== keyOf(rollout) && isOlder(other, rollout));
     if (older !== undefined) return { rollout: older.metadata.name, what };
   }
   return undefined;
@@ -74,14 +93,21 @@ function troubleOf(sources: Sources, label: string): Record<string, string> {
 }
 
 function podReason({ status, metadata }: Pod): string | undefined {
-  const waiting = status?.containerStatuses?.find(({ state }) => state?.waiting?.reason !== undefined && state.waiting.reason !== "ContainerCreating");
-  if (waiting !== undefined) return `pod ${metadata.name}: ${waiting.state?.waiting?.reason} ${waiting.state?.waiting?.message ?? ""}`;
+  const waiting = status?.containerStatuses?.find(
+    ({ state }) => state?.waiting?.reason !== undefined && state.waiting.reason !== "ContainerCreating",
+  );
+  if (waiting !== undefined)
+    return `pod ${metadata.name}: ${waiting.state?.waiting?.reason} ${waiting.state?.waiting?.message ?? ""}`;
   const unscheduled = status?.conditions?.find(({ type, status: is }) => type === "PodScheduled" && is === "False");
-  return unscheduled === undefined ? undefined : `pod ${metadata.name}: ${unscheduled.reason ?? "unschedulable"} ${unscheduled.message ?? ""}`;
+  return unscheduled === undefined
+    ? undefined
+    : `pod ${metadata.name}: ${unscheduled.reason ?? "unschedulable"} ${unscheduled.message ?? ""}`;
 }
 
 /** Others' words in one line of bounded length, without control characters. */
 function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being removed
-  return text.replace(/[\u0000-\u001f\u007f\u202a-\u202e]+/g, " ").trim().slice(0, 256);
+  return text
+    .replace(/[\p{Cc}\p{Bidi_Control}]+/gu, " ")
+    .trim()
+    .slice(0, 256);
 }

@@ -34,7 +34,8 @@ export function keyOf(object: KubeObject): Key {
 
 /** What Rollouts are found by: each index maps an object of the cluster to the Rollouts that must look at it. */
 export const INDEXES = {
-  workload: (rollout: Rollout): string[] => (rollout.spec.workloadRef === undefined ? [] : [within(rollout, rollout.spec.workloadRef.name)]),
+  workload: (rollout: Rollout): string[] =>
+    rollout.spec.workloadRef === undefined ? [] : [within(rollout, rollout.spec.workloadRef.name)],
   service: (rollout: Rollout): string[] => {
     const service = rollout.spec.traffic?.service;
     if (service === undefined) return [];
@@ -42,7 +43,9 @@ export const INDEXES = {
   },
   route: (rollout: Rollout): string[] =>
     (rollout.spec.traffic?.routes ?? []).map((route) =>
-      route.httpRoute !== undefined ? `HTTPRoute/${within(rollout, route.httpRoute.name)}` : `GRPCRoute/${within(rollout, route.grpcRoute?.name ?? "")}`,
+      route.httpRoute !== undefined
+        ? `HTTPRoute/${within(rollout, route.httpRoute.name)}`
+        : `GRPCRoute/${within(rollout, route.grpcRoute?.name ?? "")}`,
     ),
 } as const;
 

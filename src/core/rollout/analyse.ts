@@ -1,4 +1,11 @@
-import { type JudgeInput, judge, startAnalysis, startStep, stableRates, type AnalysisState } from "../analysis/judge.ts";
+import {
+  type AnalysisState,
+  type JudgeInput,
+  judge,
+  stableRates,
+  startAnalysis,
+  startStep,
+} from "../analysis/judge.ts";
 import type { AnalysisSettings } from "../analysis/model.ts";
 import type { Judged } from "./decide.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
@@ -9,7 +16,11 @@ import type { World } from "./world.ts";
 export function subjectOf(world: World): string | undefined {
   const { progress, bake } = world.status;
   if (progress?.stage === "Stepping" || progress?.stage === "HandingOver") return progress.canary;
-  const baking = progress?.stage === "Resting" && progress.previous !== undefined && bake?.until !== undefined && Date.parse(bake.until) > world.nowMs;
+  const baking =
+    progress?.stage === "Resting" &&
+    progress.previous !== undefined &&
+    bake?.until !== undefined &&
+    Date.parse(bake.until) > world.nowMs;
   return baking && world.wanted?.hash === world.stable?.hash ? world.stable?.hash : undefined;
 }
 
@@ -23,7 +34,10 @@ export function analyse(world: World): { memory: AnalysisMemory; judged: Judged 
   const state = before.stepIndex === stepIndex ? before.state : startStep(before.state, world.nowMs);
   const { readings } = world.snapshot.metrics;
   const judgement = judge(settings, state, inputOf(world, state, subject));
-  const answered = before.answered || (readings.length > 0 && settings.metrics.every(({ name }) => readings.some((r) => r.metric === name && r.kind !== "error")));
+  const answered =
+    before.answered ||
+    (readings.length > 0 &&
+      settings.metrics.every(({ name }) => readings.some((r) => r.metric === name && r.kind !== "error")));
   const { verdict, metrics, judgedUpToMs } = judgement;
   return {
     memory: { revision: subject, stepIndex, state: judgement.state, verdict, metrics, judgedUpToMs, answered },

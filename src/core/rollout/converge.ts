@@ -23,7 +23,11 @@ import type { Revision, Routers, World } from "./world.ts";
  */
 export function converge(target: Target, world: World, routers: Routers): Write[] {
   if (target.phase === "Failed" && target.stage !== "Starting" && Object.keys(target.sizes).length === 0) return [];
-  const traffic = [...routeWrites(target, world, routers), ...canaryServiceWrites(target, world), ...serviceWrites(target, world)];
+  const traffic = [
+    ...routeWrites(target, world, routers),
+    ...canaryServiceWrites(target, world),
+    ...serviceWrites(target, world),
+  ];
   const urgent = target.urgent === undefined ? [] : traffic.map((write) => ({ ...write, together: "breach" }));
   const calm = target.urgent === undefined ? traffic : [];
   const { up, down } = sizeWrites(target, world);
@@ -52,7 +56,11 @@ function routeWrites(target: Target, world: World, routers: Routers): Write[] {
     const router = object === undefined ? undefined : routers.get(object.kind);
     if (object === undefined || router === undefined) return [];
     const reading = router.read(object, backends);
-    if (reading.kind === "unusable" || (reading.kind === "rest" && wish.kind === "paired" && wish.canaryBp === 0 && target.stage !== "Stepping")) return [];
+    if (
+      reading.kind === "unusable" ||
+      (reading.kind === "rest" && wish.kind === "paired" && wish.canaryBp === 0 && target.stage !== "Stepping")
+    )
+      return [];
     const operations = [...router.write(object, backends, wish)];
     if (operations.length === 0) return [];
     return [patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(wish), ["/spec/rules"])];
@@ -60,7 +68,9 @@ function routeWrites(target: Target, world: World, routers: Routers): Write[] {
 }
 
 function routeWhy(wish: RouteWish): string {
-  return wish.kind === "rest" ? "fold the route into what its author wrote" : `give the canary ${wish.canaryBp / 100} %`;
+  return wish.kind === "rest"
+    ? "fold the route into what its author wrote"
+    : `give the canary ${wish.canaryBp / 100} %`;
 }
 
 function serviceWrites(target: Target, world: World): Write[] {
@@ -68,32 +78,50 @@ function serviceWrites(target: Target, world: World): Write[] {
   if (service === undefined || target.selects === undefined) return [];
   const selector = pinned(world, service.spec.selector ?? {}, target.selects);
   if (canonicalJson(selector) === canonicalJson(service.spec.selector ?? {})) return [];
-  const changedBy = target.selects === "author" ? removeAnnotation(service, ANNOTATION_CHANGED_BY) : setAnnotation(service, ANNOTATION_CHANGED_BY, world.name);
+  const changedBy =
+    target.selects === "author"
+      ? removeAnnotation(service, ANNOTATION_CHANGED_BY)
+      : setAnnotation(service, ANNOTATION_CHANGED_BY, world.name);
   const operations: JsonPatchOperation[] = [
     { op: "replace", path: "/spec/selector", value: selector },
     ...mergeAnnotations(service, changedBy, rejectionNote(service, target.urgent)),
   ];
-  const why = target.selects === "author" ? "give the Service its author's selector back" : `let the Service select ${target.selects === "all" ? "this Rollout's pods" : `revision ${target.selects}`}`;
+  const why =
+    target.selects === "author"
+      ? "give the Service its author's selector back"
+      : `let the Service select ${target.selects === "all" ? "this Rollout's pods" : `revision ${target.selects}`}`;
   return [patch(service, operations, why, ["/spec/selector"])];
 }
 
 function canaryServiceWrites(target: Target, world: World): Write[] {
   const { service, canaryService } = world.snapshot;
-  if (world.settings.canaryService === undefined || service === undefined || target.canarySelects === undefined) return [];
+  if (world.settings.canaryService === undefined || service === undefined || target.canarySelects === undefined)
+    return [];
   if (canaryService === undefined) {
     if (target.stage !== "Stepping") return [];
-    return [{ verb: "create", why: "make the canary Service", object: canaryServiceOf(world, service, target.canarySelects) }];
+    return [
+      { verb: "create", why: "make the canary Service", object: canaryServiceOf(world, service, target.canarySelects) },
+    ];
   }
   const selector = pinned(world, canaryService.spec.selector ?? {}, target.canarySelects);
   const operations: JsonPatchOperation[] = [];
   if (canonicalJson(selector) !== canonicalJson(canaryService.spec.selector ?? {})) {
-    operations.push({ op: "replace", path: "/spec/selector", value: selector }, ...rejectionNote(canaryService, target.urgent));
+    operations.push(
+      { op: "replace", path: "/spec/selector", value: selector },
+      ...rejectionNote(canaryService, target.urgent),
+    );
   }
   const ours = isOwnedBy(canaryService, world.rollout.metadata.uid);
   if (ours && canonicalJson(portsOf(canaryService)) !== canonicalJson(portsOf(service))) {
     operations.push({ op: "replace", path: "/spec/ports", value: portsOf(service) });
   }
-  return operations.length === 0 ? [] : [patch(canaryService, operations, `let the canary Service select revision ${target.canarySelects}`, ["/spec/selector"])];
+  return operations.length === 0
+    ? []
+    : [
+        patch(canaryService, operations, `let the canary Service select revision ${target.canarySelects}`, [
+          "/spec/selector",
+        ]),
+      ];
 }
 
 function sizeWrites(target: Target, world: World): { up: Write[]; down: Write[] } {
@@ -104,9 +132,18 @@ function sizeWrites(target: Target, world: World): { up: Write[]; down: Write[] 
     if (revision === undefined) continue;
     const set = revision.replicaSet;
     if (set === undefined) {
-      if (size > 0) up.push({ verb: "create", why: `make ${size} pods of revision ${hash}`, object: replicaSetOf(world, revision, size) });
+      if (size > 0)
+        up.push({
+          verb: "create",
+          why: `make ${size} pods of revision ${hash}`,
+          object: replicaSetOf(world, revision, size),
+        });
     } else if (revision.size !== size) {
-      const write = patch(set, [{ op: "replace", path: "/spec/replicas", value: size }], `scale revision ${hash} from ${revision.size} to ${size}`);
+      const write = patch(
+        set,
+        [{ op: "replace", path: "/spec/replicas", value: size }],
+        `scale revision ${hash} from ${revision.size} to ${size}`,
+      );
       (size > revision.size ? up : down).push(write);
     }
   }
@@ -124,20 +161,30 @@ function recordWrites(target: Target, world: World): Write[] {
 /** A referenced Deployment: paused and at 0 while we serve for it; its template only when it is handed back. */
 function deploymentWrites(target: Target, world: World): Write[] {
   const { deployment } = world.snapshot;
-  const kept = world.settings.workload !== undefined && world.stable !== undefined && target.stage !== "Leaving" ? { paused: true, replicas: 0 } : undefined;
+  const kept =
+    world.settings.workload !== undefined && world.stable !== undefined && target.stage !== "Leaving"
+      ? { paused: true, replicas: 0 }
+      : undefined;
   const want = target.deployment ?? kept;
   if (deployment === undefined || want === undefined) return [];
   const operations: JsonPatchOperation[] = [];
-  const back = !want.paused && world.stable !== undefined && !sameTemplate(deployment.spec.template, world.stable.template);
+  const back =
+    !want.paused && world.stable !== undefined && !sameTemplate(deployment.spec.template, world.stable.template);
   if (back) operations.push({ op: "replace", path: "/spec/template", value: world.stable?.template });
-  if ((deployment.spec.paused ?? false) !== want.paused) operations.push({ op: "add", path: "/spec/paused", value: want.paused });
-  if (want.replicas !== undefined && deployment.spec.replicas !== want.replicas) operations.push({ op: "replace", path: "/spec/replicas", value: want.replicas });
+  if ((deployment.spec.paused ?? false) !== want.paused)
+    operations.push({ op: "add", path: "/spec/paused", value: want.paused });
+  if (want.replicas !== undefined && deployment.spec.replicas !== want.replicas)
+    operations.push({ op: "replace", path: "/spec/replicas", value: want.replicas });
   if (operations.length === 0) return [];
   const marks = want.paused
     ? { ...setAnnotation(deployment, ANNOTATION_CHANGED_BY, world.name), ...adoptedSize(world) }
     : { [ANNOTATION_CHANGED_BY]: undefined, [ANNOTATION_ADOPTED_REPLICAS]: undefined };
   operations.push(...annotate(deployment, marks));
-  const why = want.paused ? (want.replicas === 0 ? "scale the Deployment to 0" : "pause the Deployment") : "hand the Deployment back";
+  const why = want.paused
+    ? want.replicas === 0
+      ? "scale the Deployment to 0"
+      : "pause the Deployment"
+    : "hand the Deployment back";
   return [patch(deployment, operations, why)];
 }
 
@@ -160,7 +207,13 @@ function finalizerWrites(target: Target, world: World): Write[] {
 /** `/scale` needs a size to stand in the spec: where it is left out, the last one is written. */
 function replicasWrite(target: Target, world: World): Write[] {
   if (world.settings.replicas !== undefined || target.stage === "Leaving" || target.phase === "Failed") return [];
-  return [patch(world.rollout, [{ op: "add", path: "/spec/replicas", value: world.replicas }], `write down the size ${world.replicas} that autoscalers start from`)];
+  return [
+    patch(
+      world.rollout,
+      [{ op: "add", path: "/spec/replicas", value: world.replicas }],
+      `write down the size ${world.replicas} that autoscalers start from`,
+    ),
+  ];
 }
 
 /** The marks on records say what is stable should status be lost. */
@@ -168,11 +221,18 @@ function markWrites(target: Target, world: World): Write[] {
   const writes: Write[] = [];
   const mark = (revision: Revision | undefined, kind: string, reason: string) => {
     if (revision?.record === undefined || (revision.mark?.kind === kind && revision.mark.reason === reason)) return;
-    writes.push(patch(revision.record, annotate(revision.record, { [ANNOTATION_MARK]: kind, [ANNOTATION_REASON]: reason }), `mark revision ${revision.hash} as ${kind}`));
+    writes.push(
+      patch(
+        revision.record,
+        annotate(revision.record, { [ANNOTATION_MARK]: kind, [ANNOTATION_REASON]: reason }),
+        `mark revision ${revision.hash} as ${kind}`,
+      ),
+    );
   };
   if (target.promoted !== undefined) mark(world.revisions.get(target.promoted), "promoted", "");
   const rejected = target.rejected;
-  if (rejected !== undefined && target.urgent === undefined) mark(world.revisions.get(rejected.revision), "rejected", rejected.message.slice(0, 1024));
+  if (rejected !== undefined && target.urgent === undefined)
+    mark(world.revisions.get(rejected.revision), "rejected", rejected.message.slice(0, 1024));
   return writes;
 }
 
@@ -183,22 +243,39 @@ function rejectionCleared(target: Target, world: World): Write[] {
   return [service, canaryService, ...routes.map((route) => route.object)].flatMap((object): Write[] => {
     const note = object?.metadata.annotations?.[ANNOTATION_REJECTED];
     if (object === undefined || note === undefined || note.split(" ")[0] !== world.status.rejected?.revision) return [];
-    return [patch(object, annotate(object, { [ANNOTATION_REJECTED]: undefined }), "take the note of a rejection away: status holds it")];
+    return [
+      patch(
+        object,
+        annotate(object, { [ANNOTATION_REJECTED]: undefined }),
+        "take the note of a rejection away: status holds it",
+      ),
+    ];
   });
 }
 
 /** ReplicaSets only for revisions that have or get pods; records up to the history limit. */
 function oldRevisions(target: Target, world: World): Write[] {
   if (target.stage === "Leaving" || target.stage === "Starting") return [];
-  const needed = new Set([target.stable, target.canary, target.previous, world.wanted?.hash, target.rejected?.revision, world.status.rejected?.revision]);
+  const needed = new Set([
+    target.stable,
+    target.canary,
+    target.previous,
+    world.wanted?.hash,
+    target.rejected?.revision,
+    world.status.rejected?.revision,
+  ]);
   const writes: Write[] = [];
   const all = [...world.revisions.values()].sort((a, b) => b.number - a.number);
   for (const { hash, replicaSet, size, pods } of all) {
     const idle = replicaSet !== undefined && size === 0 && pods === 0 && (target.sizes[hash] ?? 0) === 0;
-    if (idle && hash !== target.stable && hash !== target.canary) writes.push(remove(replicaSet, `remove the empty ReplicaSet of revision ${hash}`));
+    if (idle && hash !== target.stable && hash !== target.canary)
+      writes.push(remove(replicaSet, `remove the empty ReplicaSet of revision ${hash}`));
   }
-  const spare = all.filter(({ hash, replicaSet }) => !needed.has(hash) && replicaSet === undefined).slice(world.settings.historyLimit);
-  for (const { record, hash } of spare) if (record !== undefined) writes.push(remove(record, `forget revision ${hash}, beyond the history limit`));
+  const spare = all
+    .filter(({ hash, replicaSet }) => !needed.has(hash) && replicaSet === undefined)
+    .slice(world.settings.historyLimit);
+  for (const { record, hash } of spare)
+    if (record !== undefined) writes.push(remove(record, `forget revision ${hash}, beyond the history limit`));
   return writes;
 }
 
@@ -207,7 +284,17 @@ function release(target: Target, world: World): Write[] {
   if (target.release !== true || index === -1) return [];
   const path = `/metadata/finalizers/${index}`;
   const orphans = world.settings.onDelete === "keep" ? keepOrphans(world) : [];
-  return [...orphans, patch(world.rollout, [{ op: "test", path, value: FINALIZER }, { op: "remove", path }], "let the Rollout go")];
+  return [
+    ...orphans,
+    patch(
+      world.rollout,
+      [
+        { op: "test", path, value: FINALIZER },
+        { op: "remove", path },
+      ],
+      "let the Rollout go",
+    ),
+  ];
 }
 
 /** `keep`: no owner reference stays, so nothing of ours is collected with the Rollout. */
@@ -215,15 +302,35 @@ function keepOrphans(world: World): Write[] {
   const { replicaSets, revisions } = world.snapshot;
   return [...replicaSets, ...revisions]
     .filter((object) => isOwnedBy(object, world.rollout.metadata.uid))
-    .map((object) => patch(object, [{ op: "remove", path: "/metadata/ownerReferences" }], "keep the pods when the Rollout goes"));
+    .map((object) =>
+      patch(object, [{ op: "remove", path: "/metadata/ownerReferences" }], "keep the pods when the Rollout goes"),
+    );
 }
 
-function patch(object: KubeObject, operations: readonly JsonPatchOperation[], why: string, shared?: readonly string[]): Write {
-  return { verb: "jsonPatch", ref: refOf(object), operations, resourceVersion: object.metadata.resourceVersion ?? "", why, ...(shared === undefined ? {} : { shared }) };
+function patch(
+  object: KubeObject,
+  operations: readonly JsonPatchOperation[],
+  why: string,
+  shared?: readonly string[],
+): Write {
+  return {
+    verb: "jsonPatch",
+    ref: refOf(object),
+    operations,
+    resourceVersion: object.metadata.resourceVersion ?? "",
+    why,
+    ...(shared === undefined ? {} : { shared }),
+  };
 }
 
 function remove(object: KubeObject, why: string): Write {
-  return { verb: "delete", ref: refOf(object), uid: object.metadata.uid ?? "", resourceVersion: object.metadata.resourceVersion ?? "", why };
+  return {
+    verb: "delete",
+    ref: refOf(object),
+    uid: object.metadata.uid ?? "",
+    resourceVersion: object.metadata.resourceVersion ?? "",
+    why,
+  };
 }
 
 function rejectionNote(object: KubeObject, urgent: Rejection | undefined): JsonPatchOperation[] {
@@ -240,7 +347,11 @@ function removeAnnotation(object: KubeObject, key: string): Record<string, undef
 }
 
 /** Two lots of annotation changes on one object must not both make the map. */
-function mergeAnnotations(object: KubeObject, changes: Record<string, string | undefined>, note: readonly JsonPatchOperation[]): JsonPatchOperation[] {
+function mergeAnnotations(
+  object: KubeObject,
+  changes: Record<string, string | undefined>,
+  note: readonly JsonPatchOperation[],
+): JsonPatchOperation[] {
   const own = annotate(object, changes);
   if (own.length === 0) return [...note];
   return [...own, ...note.filter((op) => op.path !== "/metadata/annotations")];
@@ -257,4 +368,3 @@ function annotate(object: KubeObject, changes: Record<string, string | undefined
   if (operations.length === 0 || present !== undefined) return operations;
   return [{ op: "add", path: "/metadata/annotations", value: {} }, ...operations];
 }
-

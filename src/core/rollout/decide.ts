@@ -64,13 +64,25 @@ function cannotGoOn({ world }: Situation): Target | undefined {
   const { snapshot, settings } = world;
   const { claimedBy } = snapshot;
   if (claimedBy !== undefined) {
-    return failed(world, "TargetClaimed", `${claimedBy.what} is managed by the older Rollout "${claimedBy.rollout}"; one of both has to go`);
+    return failed(
+      world,
+      "TargetClaimed",
+      `${claimedBy.what} is managed by the older Rollout "${claimedBy.rollout}"; one of both has to go`,
+    );
   }
   if (settings.workload !== undefined && snapshot.deployment === undefined) {
-    return failed(world, "WorkloadMissing", `Deployment "${settings.workload}" does not exist; create it, or name another in spec.workloadRef`);
+    return failed(
+      world,
+      "WorkloadMissing",
+      `Deployment "${settings.workload}" does not exist; create it, or name another in spec.workloadRef`,
+    );
   }
   if (settings.service !== undefined && snapshot.service === undefined) {
-    return failed(world, "ServiceMissing", `Service "${settings.service}" does not exist; create it, or take spec.traffic out`);
+    return failed(
+      world,
+      "ServiceMissing",
+      `Service "${settings.service}" does not exist; create it, or take spec.traffic out`,
+    );
   }
   const unusable = settings.service === undefined ? undefined : serviceProblem(world);
   if (unusable !== undefined) return failed(world, "ServiceUnusable", unusable);
@@ -80,8 +92,10 @@ function cannotGoOn({ world }: Situation): Target | undefined {
 
 function serviceProblem({ snapshot, settings }: World): string | undefined {
   const { service } = snapshot;
-  if (service?.spec.type === "ExternalName") return `Service "${settings.service}" is of type ExternalName, which leads to no pods; use a ClusterIP Service`;
-  if (Object.keys(service?.spec.selector ?? {}).length === 0) return `Service "${settings.service}" has no selector; give it one that matches the pods`;
+  if (service?.spec.type === "ExternalName")
+    return `Service "${settings.service}" is of type ExternalName, which leads to no pods; use a ClusterIP Service`;
+  if (Object.keys(service?.spec.selector ?? {}).length === 0)
+    return `Service "${settings.service}" has no selector; give it one that matches the pods`;
   return undefined;
 }
 
@@ -108,7 +122,8 @@ function rejectedElsewhere({ world }: Situation): Target | undefined {
   const note = world.unrecordedRejection;
   if (note === undefined || world.stable === undefined) return undefined;
   const rejection = { revision: note.revision, reason: "AnalysisFailed", message: note.reason };
-  if (note.revision === world.stable.hash) return world.previous === undefined ? undefined : startRollback(world, world.previous, rejection);
+  if (note.revision === world.stable.hash)
+    return world.previous === undefined ? undefined : startRollback(world, world.previous, rejection);
   return note.revision === world.status.progress?.canary ? startReturn(world, rejection, rejection) : undefined;
 }
 
@@ -130,7 +145,11 @@ function analysisFailed({ world, judged }: Situation): Target | undefined {
 function rolledBackByUser({ world, orders }: Situation): Target | undefined {
   const to = orders?.rollbackTo === undefined ? undefined : world.revisions.get(orders.rollbackTo);
   if (to === undefined || world.stable === undefined) return undefined;
-  return startRollback(world, to, { revision: world.stable.hash, reason: "RolledBack", message: "rolled back by request" });
+  return startRollback(world, to, {
+    revision: world.stable.hash,
+    reason: "RolledBack",
+    message: "rolled back by request",
+  });
 }
 
 /** The size of a step must be ready in time, once; afterwards pods may come and go. */
@@ -149,14 +168,23 @@ function deadlineMissed({ world }: Situation): Target | undefined {
 
 function canaryLost({ world }: Situation): Target | undefined {
   const { canary, routes, settings, status } = world;
-  if (!onTheWay(world) || canary === undefined || !hasRoutes(routes) || routes.canaryBp === 0 || canary.ready > 0) return undefined;
+  if (!onTheWay(world) || canary === undefined || !hasRoutes(routes) || routes.canaryBp === 0 || canary.ready > 0)
+    return undefined;
   if (status.progress?.stage === "HandingOver" && world.selects === canary.hash) return undefined;
   const waited = heldMs(world, stageOf(status) ?? "Stepping", "canaryLost");
   const mark = { ...stay(world, "canaryLost"), phase: "Progressing" as const, reason: "CanaryLost" };
   if (waited < settings.settleMs) {
-    return { ...mark, message: "no canary pod is ready; its traffic goes back if that lasts", checkAgainInMs: settings.settleMs - waited };
+    return {
+      ...mark,
+      message: "no canary pod is ready; its traffic goes back if that lasts",
+      checkAgainInMs: settings.settleMs - waited,
+    };
   }
-  const rejection = { revision: canary.hash, reason: "CanaryLost", message: "every canary pod stopped being ready while it had traffic" };
+  const rejection = {
+    revision: canary.hash,
+    reason: "CanaryLost",
+    message: "every canary pod stopped being ready while it had traffic",
+  };
   return startReturn(world, rejection, rejection);
 }
 
@@ -170,7 +198,11 @@ function undone({ world }: Situation): Target | undefined {
 function superseded({ world }: Situation): Target | undefined {
   const { wanted, canary, status } = world;
   if (!onTheWay(world) || wanted === undefined || wanted.hash === status.progress?.canary) return undefined;
-  return startReturn(world, { revision: canary?.hash ?? "", reason: "Superseded", message: `revision ${wanted.hash} came meanwhile` });
+  return startReturn(world, {
+    revision: canary?.hash ?? "",
+    reason: "Superseded",
+    message: `revision ${wanted.hash} came meanwhile`,
+  });
 }
 
 /** The present state as a target, with another mark: nothing moves but clocks. */

@@ -13,17 +13,31 @@ export function handingOver({ world }: Situation): Target | undefined {
   const { status, canary, stable, routes, settings } = world;
   if (status.progress?.stage !== "HandingOver" || canary === undefined || stable === undefined) return undefined;
   const paired = { kind: "paired" as const, canaryBp: 10_000 };
-  if (routes.problem !== undefined) return { ...handOverTarget(world, "held"), reason: routes.problem.reason, message: `holding the hand-over: ${routes.problem.message}`, checkAgainInMs: 5_000 };
-  if (world.selects !== canary.hash) return { ...handOverTarget(world, "selecting"), ...(routes.canaryBp === 10_000 ? {} : { wish: paired }) };
-  if (!arrived(world)) return { ...handOverTarget(world, "selecting"), message: "waiting until the Service leads only to the new pods" };
-  if (routes.state === "paired" && routes.canaryBp > 0 || routes.state === "mixed") return lowerPair(world);
-  if (routes.effect.kind !== "effective") return { ...handOverTarget(world, "lowered"), message: "waiting for the routes to take the hand-over in" };
+  if (routes.problem !== undefined)
+    return {
+      ...handOverTarget(world, "held"),
+      reason: routes.problem.reason,
+      message: `holding the hand-over: ${routes.problem.message}`,
+      checkAgainInMs: 5_000,
+    };
+  if (world.selects !== canary.hash)
+    return { ...handOverTarget(world, "selecting"), ...(routes.canaryBp === 10_000 ? {} : { wish: paired }) };
+  if (!arrived(world))
+    return { ...handOverTarget(world, "selecting"), message: "waiting until the Service leads only to the new pods" };
+  if ((routes.state === "paired" && routes.canaryBp > 0) || routes.state === "mixed") return lowerPair(world);
+  if (routes.effect.kind !== "effective")
+    return { ...handOverTarget(world, "lowered"), message: "waiting for the routes to take the hand-over in" };
   if (routes.state === "paired") {
     const waitMs = remainingMs(world, "HandingOver", "drained", settings.drainMs);
     const target = handOverTarget(world, "drained");
     return waitMs > 0 ? { ...target, checkAgainInMs: waitMs } : { ...target, wish: { kind: "rest" } };
   }
-  const promoted = { ...restingAs({ ...world, previous: stable }, canary), promoted: canary.hash, previous: stable.hash, checkAgainInMs: 0 };
+  const promoted = {
+    ...restingAs({ ...world, previous: stable }, canary),
+    promoted: canary.hash,
+    previous: stable.hash,
+    checkAgainInMs: 0,
+  };
   return { ...promoted, sizes: { [canary.hash]: world.replicas, [stable.hash]: stable.size } };
 }
 

@@ -39,13 +39,20 @@ function handBack(world: World): Target {
   const { snapshot, stable, settings, replicas, serviceEndpoints } = world;
   const { deployment } = snapshot;
   const target = { deployment: { paused: false, replicas } };
-  const handed = deployment !== undefined && stable !== undefined && sameTemplate(deployment.spec.template, stable.template);
-  const up = handed && (deployment.status?.availableReplicas ?? 0) >= replicas && (deployment.status?.updatedReplicas ?? 0) >= replicas &&
-    (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 1) && deployment.spec.paused !== true;
+  const handed =
+    deployment !== undefined && stable !== undefined && sameTemplate(deployment.spec.template, stable.template);
+  const up =
+    handed &&
+    (deployment.status?.availableReplicas ?? 0) >= replicas &&
+    (deployment.status?.updatedReplicas ?? 0) >= replicas &&
+    (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 1) &&
+    deployment.spec.paused !== true;
   const late = heldMs(world, "Leaving", "handBack") > settings.progressDeadlineMs;
   if (!up && !late) return leavingTarget(world, "handBack", { ...target, checkAgainInMs: settings.progressDeadlineMs });
-  if (world.selects !== "author" && settings.service !== undefined) return leavingTarget(world, "unpinned", { ...target, selects: "author" });
-  if (serviceEndpoints.foreign === 0 && settings.service !== undefined && !late) return leavingTarget(world, "unpinned", { ...target, selects: "author", checkAgainInMs: 1_000 });
+  if (world.selects !== "author" && settings.service !== undefined)
+    return leavingTarget(world, "unpinned", { ...target, selects: "author" });
+  if (serviceEndpoints.foreign === 0 && settings.service !== undefined && !late)
+    return leavingTarget(world, "unpinned", { ...target, selects: "author", checkAgainInMs: 1_000 });
   const waitMs = settings.service === undefined ? 0 : remainingMs(world, "Leaving", "unpinned", settings.settleMs);
   if (waitMs > 0) return leavingTarget(world, "unpinned", { ...target, selects: "author", checkAgainInMs: waitMs });
   return leavingTarget(world, "left", { ...target, selects: "author", release: true });

@@ -53,7 +53,9 @@ export function canonicalJson(value: unknown): string {
 
 /** The template as its author wrote it: without what Zenith adds to pods. */
 export function withoutOurs(template: PodTemplate): PodTemplate {
-  const labels = Object.entries(template.metadata?.labels ?? {}).filter(([k]) => k !== LABEL_ROLLOUT && k !== LABEL_REVISION);
+  const labels = Object.entries(template.metadata?.labels ?? {}).filter(
+    ([k]) => k !== LABEL_ROLLOUT && k !== LABEL_REVISION,
+  );
   const annotations = template.metadata?.annotations;
   return {
     metadata: {

@@ -1,4 +1,12 @@
-import type { ControllerRevision, Deployment, KubeObject, OwnerReference, PodTemplate, ReplicaSet, Service } from "../../api/kubernetes.ts";
+import type {
+  ControllerRevision,
+  Deployment,
+  KubeObject,
+  OwnerReference,
+  PodTemplate,
+  ReplicaSet,
+  Service,
+} from "../../api/kubernetes.ts";
 import { ANNOTATION_IMAGES, childName, LABEL_REVISION, LABEL_ROLLOUT, labelValue, withoutOurs } from "./names.ts";
 import type { Revision, World } from "./world.ts";
 
@@ -9,14 +17,28 @@ function labels(world: World, hash: string): Record<string, string> {
 }
 
 function controllerReference({ rollout }: World): OwnerReference {
-  return { apiVersion: rollout.apiVersion, kind: rollout.kind, name: rollout.metadata.name, uid: rollout.metadata.uid ?? "", controller: true, blockOwnerDeletion: true };
+  return {
+    apiVersion: rollout.apiVersion,
+    kind: rollout.kind,
+    name: rollout.metadata.name,
+    uid: rollout.metadata.uid ?? "",
+    controller: true,
+    blockOwnerDeletion: true,
+  };
 }
 
 /** The Deployment as a second owner, so that a foreground delete of the Rollout does not take the pods before our
  * finalizer has acted. */
 function secondOwner(deployment: Deployment | undefined): OwnerReference[] {
   if (deployment === undefined) return [];
-  return [{ apiVersion: deployment.apiVersion, kind: deployment.kind, name: deployment.metadata.name, uid: deployment.metadata.uid ?? "" }];
+  return [
+    {
+      apiVersion: deployment.apiVersion,
+      kind: deployment.kind,
+      name: deployment.metadata.name,
+      uid: deployment.metadata.uid ?? "",
+    },
+  ];
 }
 
 /** A ReplicaSet of one revision: the template as it was written, plus two labels. */
@@ -31,7 +53,10 @@ export function replicaSetOf(world: World, revision: Revision, size: number): Re
       name: childName(world.name, revision.hash),
       namespace: world.namespace,
       labels: own,
-      ownerReferences: [controllerReference(world), ...secondOwner(settings.workload === undefined ? undefined : snapshot.deployment)],
+      ownerReferences: [
+        controllerReference(world),
+        ...secondOwner(settings.workload === undefined ? undefined : snapshot.deployment),
+      ],
     },
     spec: {
       replicas: size,
@@ -96,7 +121,9 @@ export function pinned(world: World, selector: Readonly<Record<string, string>>,
 export function imagesOf(template: PodTemplate): string[] {
   const containers = template.spec.containers;
   if (!Array.isArray(containers)) return [];
-  return containers.map((container: { image?: unknown }) => (typeof container?.image === "string" ? container.image : "")).filter((image) => image !== "");
+  return containers
+    .map((container: { image?: unknown }) => (typeof container?.image === "string" ? container.image : ""))
+    .filter((image) => image !== "");
 }
 
 export function isOwnedBy(object: KubeObject, uid: string | undefined): boolean {

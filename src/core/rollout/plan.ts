@@ -43,13 +43,19 @@ function noticesOf(world: World, target: Target): Notice[] {
   const notices: Notice[] = [];
   const before = world.status;
   const note = (type: Notice["type"], reason: string, message: string) => notices.push({ type, reason, message });
-  if (target.promoted !== undefined && target.promoted !== world.stable?.hash) note("Normal", "Promoted", `revision ${target.promoted} serves all traffic`);
-  if (target.rejected !== undefined && before.rejected?.revision !== target.rejected.revision) note("Warning", "Reverted", target.message);
-  if (target.stage === "Stepping" && before.progress?.stage !== "Stepping") note("Normal", "Started", `revision ${target.canary} starts against stable ${target.stable}`);
-  const rising = target.wish?.kind === "paired" && target.wish.canaryBp > world.routes.canaryBp && target.urgent === undefined;
-  if (rising && target.wish?.kind === "paired") note("Normal", "WeightRaised", `canary ${target.canary} gets ${target.wish.canaryBp / 100} %`);
+  if (target.promoted !== undefined && target.promoted !== world.stable?.hash)
+    note("Normal", "Promoted", `revision ${target.promoted} serves all traffic`);
+  if (target.rejected !== undefined && before.rejected?.revision !== target.rejected.revision)
+    note("Warning", "Reverted", target.message);
+  if (target.stage === "Stepping" && before.progress?.stage !== "Stepping")
+    note("Normal", "Started", `revision ${target.canary} starts against stable ${target.stable}`);
+  const rising =
+    target.wish?.kind === "paired" && target.wish.canaryBp > world.routes.canaryBp && target.urgent === undefined;
+  if (rising && target.wish?.kind === "paired")
+    note("Normal", "WeightRaised", `canary ${target.canary} gets ${target.wish.canaryBp / 100} %`);
   if (target.phase === "Paused" && before.phase !== "Paused") note("Normal", "Paused", target.message);
   if (target.phase === "Failed" && before.message !== target.message) note("Warning", target.reason, target.message);
-  if (target.message.startsWith("holding") && before.message !== target.message && target.reason !== "Pausing") note("Warning", target.reason, target.message);
+  if (target.message.startsWith("holding") && before.message !== target.message && target.reason !== "Pausing")
+    note("Warning", target.reason, target.message);
   return notices;
 }

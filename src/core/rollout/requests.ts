@@ -23,11 +23,19 @@ export function ordersOf(world: World): Orders | undefined {
   if (value === undefined || value === world.status.lastRequest?.value) return undefined;
   const request = parseRequest(value);
   if (request === undefined) {
-    return { ...NOTHING, value, result: `refused: must read verb[:argument]@revision#nonce (got ${JSON.stringify(value.slice(0, 64))})` };
+    return {
+      ...NOTHING,
+      value,
+      result: `refused: must read verb[:argument]@revision#nonce (got ${JSON.stringify(value.slice(0, 64))})`,
+    };
   }
   const present = world.wanted?.hash;
   if (request.hash !== present) {
-    return { ...NOTHING, value, result: `refused: meant for revision ${request.hash}, the present one is ${present ?? "none"}` };
+    return {
+      ...NOTHING,
+      value,
+      result: `refused: meant for revision ${request.hash}, the present one is ${present ?? "none"}`,
+    };
   }
   return { value, ...orderOf(world, request.verb, request.argument) };
 }
@@ -55,7 +63,10 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
     case "rollback":
       return rollback(world, argument);
     default:
-      return { ...NOTHING, result: `refused: unknown verb "${verb}"; promote, pause, resume, abort, retry and rollback exist` };
+      return {
+        ...NOTHING,
+        result: `refused: unknown verb "${verb}"; promote, pause, resume, abort, retry and rollback exist`,
+      };
   }
 }
 
@@ -70,6 +81,8 @@ function rollback(world: World, argument: string | undefined): Answer {
 }
 
 function lastPromotedBefore(world: World): string | undefined {
-  const earlier = [...world.revisions.values()].filter((r) => r.mark?.kind === "promoted" && r.hash !== world.stable?.hash);
+  const earlier = [...world.revisions.values()].filter(
+    (r) => r.mark?.kind === "promoted" && r.hash !== world.stable?.hash,
+  );
   return earlier.sort((a, b) => b.number - a.number)[0]?.hash;
 }

@@ -21,7 +21,8 @@ export function starting({ world }: Situation): Target | undefined {
   };
   const ready = wanted.replicaSet !== undefined && wanted.ready >= replicas;
   if (!ready) {
-    if (heldMs(world, "Starting", "scaling") < settings.progressDeadlineMs) return { ...target, checkAgainInMs: settings.progressDeadlineMs };
+    if (heldMs(world, "Starting", "scaling") < settings.progressDeadlineMs)
+      return { ...target, checkAgainInMs: settings.progressDeadlineMs };
     const trouble = snapshot.podTrouble[wanted.hash];
     const message = `the first revision ${wanted.hash} is not ready after its progress deadline (${wanted.ready} of ${replicas} pods)${trouble === undefined ? "" : `: ${trouble}`}`;
     return { ...target, phase: "Failed", reason: "ProgressDeadlineExceeded", message };
@@ -33,7 +34,8 @@ export function starting({ world }: Situation): Target | undefined {
 export function resting(situation: Situation): Target {
   const { world, orders } = situation;
   const { wanted, stable, status } = world;
-  if (stable === undefined || wanted === undefined) throw new Error("`cannotGoOn` and `starting` answer for a world without stable");
+  if (stable === undefined || wanted === undefined)
+    throw new Error("`cannotGoOn` and `starting` answer for a world without stable");
   const rest = restingAs(world, stable);
   if (wanted.hash === stable.hash) return settled(world, rest);
   const rejected = status.rejected;
@@ -45,7 +47,13 @@ export function resting(situation: Situation): Target {
       message: revertedMessage({ revision: rejected.revision, reason: rejected.reason, message: rejected.message }),
     };
   }
-  if (world.replicas === 0) return { ...rest, phase: "Progressing", reason: "ScaledToZero", message: "a new revision waits until replicas is above 0" };
+  if (world.replicas === 0)
+    return {
+      ...rest,
+      phase: "Progressing",
+      reason: "ScaledToZero",
+      message: "a new revision waits until replicas is above 0",
+    };
   return { ...beginOrHold(situation, rest, stable), ...(orders?.retry === true ? { forgetRejected: true } : {}) };
 }
 
@@ -53,12 +61,25 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
   const { world } = situation;
   const { problem, effect } = world.routes;
   const held = { ...rest, phase: "Progressing" as const, checkAgainInMs: 5_000 };
-  if (problem !== undefined) return { ...held, reason: problem.reason, message: `holding before the first step: ${problem.message}` };
-  if (effect.kind === "refused") return { ...held, reason: "RouteNotAccepted", message: `holding before the first step: ${effect.message}` };
-  if (effect.kind === "pending") return { ...held, reason: "RoutePending", message: `waiting for the route before the first step: ${effect.message}` };
+  if (problem !== undefined)
+    return { ...held, reason: problem.reason, message: `holding before the first step: ${problem.message}` };
+  if (effect.kind === "refused")
+    return { ...held, reason: "RouteNotAccepted", message: `holding before the first step: ${effect.message}` };
+  if (effect.kind === "pending")
+    return {
+      ...held,
+      reason: "RoutePending",
+      message: `waiting for the route before the first step: ${effect.message}`,
+    };
   const downMs = heldMs(world, "Resting", "stableDown");
   if (stable.ready === 0 && downMs >= world.settings.progressDeadlineMs) return replaceStable(world, rest);
-  if (stable.ready === 0) return { ...held, mark: "stableDown", reason: "StableDown", message: "no stable pod is ready; a release has nothing to be compared with" };
+  if (stable.ready === 0)
+    return {
+      ...held,
+      mark: "stableDown",
+      reason: "StableDown",
+      message: "no stable pod is ready; a release has nothing to be compared with",
+    };
   return begin(situation, stable);
 }
 
@@ -68,7 +89,14 @@ function begin(situation: Situation, stable: Revision): Target {
   const hash = world.wanted?.hash ?? "";
   const status = {
     ...world.status,
-    progress: { ...world.status.progress, stage: "Stepping", mark: "scaling", markSince: iso(world.nowMs), canary: hash, stepReady: false },
+    progress: {
+      ...world.status.progress,
+      stage: "Stepping",
+      mark: "scaling",
+      markSince: iso(world.nowMs),
+      canary: hash,
+      stepReady: false,
+    },
     step: { index: 0, total: world.settings.steps.length, startedAt: iso(world.nowMs) },
   };
   const started: World = { ...world, status, ...(world.wanted === undefined ? {} : { canary: world.wanted }) };
@@ -138,14 +166,20 @@ export function restingAs(world: World, stable: Revision): Target {
     ...(routed && world.routes.problem === undefined ? { wish: { kind: "rest" as const } } : {}),
     selects: routed ? stable.hash : "all",
     canarySelects: stable.hash,
-    sizes: { ...othersToZero(world, stable), [stable.hash]: replicas, ...(keep ? { [previous.hash]: scaleDown ? 0 : previous.size } : {}) },
+    sizes: {
+      ...othersToZero(world, stable),
+      [stable.hash]: replicas,
+      ...(keep ? { [previous.hash]: scaleDown ? 0 : previous.size } : {}),
+    },
     ...(keep && !scaleDown ? { checkAgainInMs: Math.max(0, fullForMs) } : {}),
   };
 }
 
 /** Revisions that have no part any more and no traffic. */
 function othersToZero({ revisions, previous }: World, serving: Revision): Record<string, number> {
-  const idle = [...revisions.values()].filter((r) => r.size > 0 && r.hash !== serving.hash && r.hash !== previous?.hash);
+  const idle = [...revisions.values()].filter(
+    (r) => r.size > 0 && r.hash !== serving.hash && r.hash !== previous?.hash,
+  );
   return Object.fromEntries(idle.map((r) => [r.hash, 0]));
 }
 

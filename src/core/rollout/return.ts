@@ -28,7 +28,10 @@ export function returning({ world, orders }: Situation): Target | undefined {
 
 function returnByRoutes(world: World, because: Because): Target {
   const { routes, settings } = world;
-  if (routes.state !== "rest" && (routes.canaryBp > 0 || routes.effect.kind !== "effective" || routes.state === "mixed")) {
+  if (
+    routes.state !== "rest" &&
+    (routes.canaryBp > 0 || routes.effect.kind !== "effective" || routes.state === "mixed")
+  ) {
     return returnTarget(world, because, "back");
   }
   if (routes.state === "paired") {
@@ -38,7 +41,8 @@ function returnByRoutes(world: World, because: Because): Target {
     return { ...target, wish: { kind: "rest" } };
   }
   // At rest again: whatever the canary still gets comes from connections that drain.
-  const waitMs = heldMs(world, "Returning", "drained") > 0 ? 0 : remainingMs(world, "Returning", "folded", settings.settleMs);
+  const waitMs =
+    heldMs(world, "Returning", "drained") > 0 ? 0 : remainingMs(world, "Returning", "folded", settings.settleMs);
   if (waitMs > 0) return { ...returnTarget(world, because, "folded"), wish: { kind: "rest" }, checkAgainInMs: waitMs };
   return returned(world, because);
 }
@@ -138,7 +142,9 @@ function rollbackTarget(world: World, to: Revision, because: Rejection, first: b
   const { serviceEndpoints } = world;
   const arrived =
     settings.service === undefined ||
-    (world.selects === to.hash && serviceEndpoints.pods.size > 0 && serviceEndpoints.byRevision.get(to.hash) === serviceEndpoints.pods.size);
+    (world.selects === to.hash &&
+      serviceEndpoints.pods.size > 0 &&
+      serviceEndpoints.byRevision.get(to.hash) === serviceEndpoints.pods.size);
   if (!arrived) return selecting;
   const waitMs = remainingMs(world, "RollingBack", "drained", settings.drainMs);
   if (waitMs > 0 || snapshot.service === undefined) {

@@ -40,7 +40,9 @@ export function settingsOf(rollout: Rollout): Settings {
   const canary = spec.strategy?.canary ?? {};
   const service = spec.traffic?.service;
   const routes = (spec.traffic?.routes ?? []).map((route): ObjectRef => {
-    const [kind, name] = route.httpRoute ? ["HTTPRoute", route.httpRoute.name] : ["GRPCRoute", route.grpcRoute?.name ?? ""];
+    const [kind, name] = route.httpRoute
+      ? ["HTTPRoute", route.httpRoute.name]
+      : ["GRPCRoute", route.grpcRoute?.name ?? ""];
     return { apiVersion: GATEWAY_API, kind: kind as string, namespace, name: name as string };
   });
   const analysis = analysisOf(rollout);

@@ -41,7 +41,10 @@ export interface Snapshot {
 /** What is known from the metrics source. */
 export interface MetricsView {
   /** Whether the operator has a Prometheus at all, and if the spec's choice of source cannot work, why. */
-  readonly source: { readonly kind: "ready" } | { readonly kind: "none" } | { readonly kind: "unusable"; readonly message: string };
+  readonly source:
+    | { readonly kind: "ready" }
+    | { readonly kind: "none" }
+    | { readonly kind: "unusable"; readonly message: string };
   /** Answers since the last pass; empty where none came. */
   readonly readings: readonly Reading[];
   /** What the judge knew after the pass before; undefined after a start: then status.analysis.checkpoint says it. */

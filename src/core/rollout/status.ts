@@ -15,12 +15,19 @@ const HISTORY = 10;
 
 /** What status should say, or undefined where it says so already but for time. Status never leads the cluster: it reports
  * what was read, and what was decided. */
-export function statusOf(world: World, target: Target, memory: AnalysisMemory | undefined, orders: Orders | undefined): RolloutStatus | undefined {
+export function statusOf(
+  world: World,
+  target: Target,
+  memory: AnalysisMemory | undefined,
+  orders: Orders | undefined,
+): RolloutStatus | undefined {
   const before = world.status;
   const now = new Date(world.nowMs).toISOString();
   const next: RolloutStatus = {
     observedGeneration: world.rollout.metadata.generation ?? 0,
-    ...(world.snapshot.deployment === undefined ? {} : { workload: { observedGeneration: world.snapshot.deployment.metadata.generation ?? 0 } }),
+    ...(world.snapshot.deployment === undefined
+      ? {}
+      : { workload: { observedGeneration: world.snapshot.deployment.metadata.generation ?? 0 } }),
     replicas: total(world, (r) => r.pods),
     readyReplicas: total(world, (r) => r.ready),
     replicasWanted: world.replicas,
@@ -63,7 +70,11 @@ function weightsOf(world: World, target: Target): NonNullable<RolloutStatus["wei
   const canaryReady = revisions.get(target.canary ?? "")?.ready ?? 0;
   const share = ready === 0 ? 0 : Math.round((10_000 * canaryReady) / ready);
   const writtenBp = bySizes ? share : target.wish?.kind === "paired" ? target.wish.canaryBp : routes.canaryBp;
-  const effectiveBp = bySizes ? share : routes.effect.kind === "effective" ? routes.canaryBp : (status.weights?.effectiveBp ?? 0);
+  const effectiveBp = bySizes
+    ? share
+    : routes.effect.kind === "effective"
+      ? routes.canaryBp
+      : (status.weights?.effectiveBp ?? 0);
   return {
     desired: target.weightBp / 100,
     written: writtenBp / 100,
@@ -78,7 +89,12 @@ function sides(world: World, target: Target): Pick<RolloutStatus, "stable" | "ca
     if (hash === undefined) return undefined;
     const revision = world.revisions.get(hash) ?? (world.wanted?.hash === hash ? world.wanted : undefined);
     if (revision === undefined) return { revision: hash, images: [], replicas: 0, ready: 0 };
-    return { revision: hash, images: imagesOf(revision.template).slice(0, 16), replicas: target.sizes[hash] ?? revision.size, ready: revision.ready };
+    return {
+      revision: hash,
+      images: imagesOf(revision.template).slice(0, 16),
+      replicas: target.sizes[hash] ?? revision.size,
+      ready: revision.ready,
+    };
   };
   const stable = side(target.stable);
   const canary = side(target.canary);
@@ -119,21 +135,32 @@ function bakeOf(world: World, target: Target, now: string): Pick<RolloutStatus, 
 function rejectedOf(world: World, target: Target, now: string): Pick<RolloutStatus, "rejected"> {
   const before = world.status.rejected;
   if (target.forgetRejected === true || target.promoted !== undefined) return {};
-  if (target.rejected === undefined || before?.revision === target.rejected.revision) return before === undefined ? {} : { rejected: before };
+  if (target.rejected === undefined || before?.revision === target.rejected.revision)
+    return before === undefined ? {} : { rejected: before };
   const { revision, reason, message } = target.rejected;
   return { rejected: { revision, reason, message: message.slice(0, 1024), at: now } };
 }
 
 function requestOf(world: World, orders: Orders | undefined, now: string): Pick<RolloutStatus, "lastRequest"> {
-  if (orders !== undefined) return { lastRequest: { value: orders.value.slice(0, 512), result: orders.result, at: now } };
+  if (orders !== undefined)
+    return { lastRequest: { value: orders.value.slice(0, 512), result: orders.result, at: now } };
   return world.status.lastRequest === undefined ? {} : { lastRequest: world.status.lastRequest };
 }
 
-function analysisOf(world: World, target: Target, memory: AnalysisMemory | undefined, now: string): Pick<RolloutStatus, "analysis"> {
+function analysisOf(
+  world: World,
+  target: Target,
+  memory: AnalysisMemory | undefined,
+  now: string,
+): Pick<RolloutStatus, "analysis"> {
   const before = world.status.analysis;
   if (memory === undefined) return before?.metrics === undefined ? {} : { analysis: { metrics: before.metrics } };
   const verdictsBefore = before?.metrics?.map((m) => m.verdict).join();
-  const changed = before?.checkpoint === undefined || verdictsBefore !== memory.metrics.map((m) => m.verdict).join() || target.stepChanged === true || world.status.progress?.stage !== target.stage;
+  const changed =
+    before?.checkpoint === undefined ||
+    verdictsBefore !== memory.metrics.map((m) => m.verdict).join() ||
+    target.stepChanged === true ||
+    world.status.progress?.stage !== target.stage;
   const old = before?.checkpointAt === undefined || world.nowMs - Date.parse(before.checkpointAt) >= CHECKPOINT_MS;
   if (!changed && !old) return { analysis: before };
   const metrics = memory.metrics.map((metric) => ({ ...metric, message: metric.message.slice(0, 512) }));
@@ -144,11 +171,19 @@ function historyOf(world: World, target: Target, now: string): NonNullable<Rollo
   const before = world.status.history ?? [];
   const entry = (revision: string, result: string, message: string) => {
     const known = world.revisions.get(revision) ?? world.wanted;
-    return { revision, result, message: message.slice(0, 512), at: now, images: known === undefined ? [] : imagesOf(known.template).slice(0, 16) };
+    return {
+      revision,
+      result,
+      message: message.slice(0, 512),
+      at: now,
+      images: known === undefined ? [] : imagesOf(known.template).slice(0, 16),
+    };
   };
-  if (target.promoted !== undefined && target.promoted !== world.stable?.hash) return [entry(target.promoted, "Promoted", ""), ...before].slice(0, HISTORY);
+  if (target.promoted !== undefined && target.promoted !== world.stable?.hash)
+    return [entry(target.promoted, "Promoted", ""), ...before].slice(0, HISTORY);
   const rejected = target.rejected;
-  if (rejected !== undefined && world.status.rejected?.revision !== rejected.revision) return [entry(rejected.revision, "Reverted", rejected.message), ...before].slice(0, HISTORY);
+  if (rejected !== undefined && world.status.rejected?.revision !== rejected.revision)
+    return [entry(rejected.revision, "Reverted", rejected.message), ...before].slice(0, HISTORY);
   return [...before];
 }
 
@@ -183,7 +218,14 @@ function condition(world: World, type: string, status: Truth, target: Target, no
   const before = conditionOf(world.status, type);
   const observedGeneration = world.rollout.metadata.generation ?? 0;
   const lastTransitionTime = before?.status === status ? before.lastTransitionTime : seconds(now);
-  return { type, status, reason: target.reason === "" ? target.phase : target.reason, message: target.message.slice(0, 1024), lastTransitionTime, observedGeneration };
+  return {
+    type,
+    status,
+    reason: target.reason === "" ? target.phase : target.reason,
+    message: target.message.slice(0, 1024),
+    lastTransitionTime,
+    observedGeneration,
+  };
 }
 
 function seconds(iso: string): string {
@@ -196,7 +238,11 @@ function displayOf(world: World, target: Target): NonNullable<RolloutStatus["dis
   const moving = target.stage === "Stepping" || target.stage === "HandingOver";
   const effectiveBp = world.routes.state === "none" ? target.weightBp : world.routes.canaryBp;
   return {
-    step: moving ? `${index + 1}/${steps}` : target.phase === "Healthy" || target.phase === "Baking" ? `${steps}/${steps}` : "-",
+    step: moving
+      ? `${index + 1}/${steps}`
+      : target.phase === "Healthy" || target.phase === "Baking"
+        ? `${steps}/${steps}`
+        : "-",
     weight: moving ? `${effectiveBp / 100}%` : target.phase === "Healthy" || target.phase === "Baking" ? "100%" : "0%",
     ready: `${total(world, (r) => r.ready)}/${Object.values(target.sizes).reduce((a, b) => a + b, 0) || total(world, (r) => r.size)}`,
   };

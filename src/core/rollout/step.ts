@@ -24,13 +24,20 @@ function walk(situation: Situation, index: number, changed: boolean): Target {
   const { world } = situation;
   const { steps } = world.settings;
   const at = edited(world, index);
-  if (at === undefined) return held(situation, index, "StepsEdited", "the steps were edited and none has the present weight; promote, abort, or edit again");
+  if (at === undefined)
+    return held(
+      situation,
+      index,
+      "StepsEdited",
+      "the steps were edited and none has the present weight; promote, abort, or edit again",
+    );
   const step = steps[at] as Step;
   const weightBp = promotesFully(world, situation) ? 10_000 : weightAt(steps, at);
   const target = { ...base(world, at, weightBp), ...(changed || at !== index ? { stepChanged: true } : {}) };
   const onTheWay = firstPods(situation, target) ?? capacity(world, target) ?? route(situation, target);
   if (onTheWay !== undefined) return onTheWay;
-  if (weightBp === 10_000 && (at === steps.length - 1 || promotesFully(world, situation))) return finish(situation, target);
+  if (weightBp === 10_000 && (at === steps.length - 1 || promotesFully(world, situation)))
+    return finish(situation, target);
   const wait = waitOf(situation, step, target, changed);
   if (wait !== undefined) return wait;
   const rises = !hasRoutes(world.routes) && weightAt(steps, at + 1) > weightBp;
@@ -84,7 +91,15 @@ function sizesAt(world: World, weightBp: number, canary: Revision | undefined): 
   }
   const { maxSurge, maxUnavailable } = resolveSurge(replicas, settings.maxSurge, settings.maxUnavailable);
   const side = (r: Revision | undefined) => ({ size: r?.size ?? 0, available: r?.ready ?? 0 });
-  const next = nextSizes({ replicas, canaryBp: weightBp, maxSurge, maxUnavailable, stable: side(stable), canary: side(canary), others: 0 });
+  const next = nextSizes({
+    replicas,
+    canaryBp: weightBp,
+    maxSurge,
+    maxUnavailable,
+    stable: side(stable),
+    canary: side(canary),
+    others: 0,
+  });
   return { [stable.hash]: next.stable, [canaryHash]: next.canary };
 }
 
@@ -100,13 +115,16 @@ function firstPods(situation: Situation, target: Target): Target | undefined {
 /** Waits for pods. Undefined once this step's size was ready. */
 function capacity(world: World, target: Target): Target | undefined {
   const { canary, settings, snapshot } = world;
-  const wantedSize = hasRoutes(world.routes) ? (target.sizes[target.canary ?? ""] ?? 0) : finalSplit(world, target.weightBp).canary;
+  const wantedSize = hasRoutes(world.routes)
+    ? (target.sizes[target.canary ?? ""] ?? 0)
+    : finalSplit(world, target.weightBp).canary;
   const ready = canary?.ready ?? 0;
   const stableMoves = !hasRoutes(world.routes) && world.stable?.size !== finalSplit(world, target.weightBp).stable;
   const enough = canary !== undefined && canary.size >= wantedSize && ready >= wantedSize && !stableMoves;
   const scaledDown = hasRoutes(world.routes) || (canary?.size ?? 0) <= wantedSize;
-  if ((enough && scaledDown) || wantedSize === 0 && !stableMoves) return undefined;
-  if (target.stepReady === true && hasRoutes(world.routes) && ready > 0 && world.routes.canaryBp >= target.weightBp) return undefined;
+  if ((enough && scaledDown) || (wantedSize === 0 && !stableMoves)) return undefined;
+  if (target.stepReady === true && hasRoutes(world.routes) && ready > 0 && world.routes.canaryBp >= target.weightBp)
+    return undefined;
   const trouble = snapshot.podTrouble[target.canary ?? ""];
   return {
     ...target,
@@ -131,22 +149,50 @@ function route(situation: Situation, ready: Target): Target | undefined {
   const { routes, settings } = world;
   const { weightBp } = target;
   const wish = { kind: "paired" as const, canaryBp: weightBp };
-  if (routes.problem !== undefined) return { ...target, reason: routes.problem.reason, message: `holding: ${routes.problem.message}`, checkAgainInMs: 5_000 };
-  if (routes.effect.kind === "refused") return { ...target, reason: "RouteNotAccepted", message: `holding: ${routes.effect.message}`, ...backWhereRefused(world) };
+  if (routes.problem !== undefined)
+    return {
+      ...target,
+      reason: routes.problem.reason,
+      message: `holding: ${routes.problem.message}`,
+      checkAgainInMs: 5_000,
+    };
+  if (routes.effect.kind === "refused")
+    return {
+      ...target,
+      reason: "RouteNotAccepted",
+      message: `holding: ${routes.effect.message}`,
+      ...backWhereRefused(world),
+    };
   if (routes.state !== "paired") return enter(situation, target);
-  if (routes.canaryBp > weightBp) return { ...target, wish, mark: `at:${weightBp}`, message: `lowering the canary to ${percent(weightBp)}` };
+  if (routes.canaryBp > weightBp)
+    return { ...target, wish, mark: `at:${weightBp}`, message: `lowering the canary to ${percent(weightBp)}` };
   const mark = `at:${routes.canaryBp}`;
-  if (routes.effect.kind === "pending") return { ...target, mark, message: `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}` };
+  if (routes.effect.kind === "pending")
+    return {
+      ...target,
+      mark,
+      message: `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}`,
+    };
   const waitMs = remainingMs(world, "Stepping", mark, settings.settleMs);
-  if (waitMs > 0) return { ...target, mark, message: `letting ${percent(routes.canaryBp)} settle`, checkAgainInMs: waitMs };
+  if (waitMs > 0)
+    return { ...target, mark, message: `letting ${percent(routes.canaryBp)} settle`, checkAgainInMs: waitMs };
   if (routes.canaryBp === weightBp) return undefined;
-  return mayRaise(situation, { ...target, mark }) ?? { ...target, mark: `at:${weightBp}`, wish, message: `raising the canary to ${percent(weightBp)}` };
+  return (
+    mayRaise(situation, { ...target, mark }) ?? {
+      ...target,
+      mark: `at:${weightBp}`,
+      wish,
+      message: `raising the canary to ${percent(weightBp)}`,
+    }
+  );
 }
 
 /** A route that nobody takes in for half a minute goes back to what its author wrote. */
 function backWhereRefused(world: World): Partial<Target> {
   const heldFor = heldMs(world, "Stepping", "refused");
-  return heldFor < 30_000 ? { mark: "refused", checkAgainInMs: 30_000 - heldFor } : { mark: "refused", wish: { kind: "rest" } };
+  return heldFor < 30_000
+    ? { mark: "refused", checkAgainInMs: 30_000 - heldFor }
+    : { mark: "refused", wish: { kind: "rest" } };
 }
 
 /** The pair enters at an explicit 0, behind it a Service that already leads to ready canary pods. */
@@ -155,28 +201,58 @@ function enter(situation: Situation, target: Target): Target | undefined {
   const { canary, routes, status } = world;
   if (target.weightBp === 0 && routes.state === "rest") return undefined;
   const hash = canary?.hash ?? "";
-  const leads = (world.canaryEndpoints.byRevision.get(hash) ?? 0) === world.canaryEndpoints.pods.size && world.canaryEndpoints.pods.size > 0;
-  if (world.canarySelects !== hash) return { ...target, mark: "canaryService", canarySelects: hash, message: "pointing the canary Service at the canary" };
-  if (!leads) return { ...target, mark: "canaryService", message: "waiting until the canary Service leads to the canary's pods" };
+  const leads =
+    (world.canaryEndpoints.byRevision.get(hash) ?? 0) === world.canaryEndpoints.pods.size &&
+    world.canaryEndpoints.pods.size > 0;
+  if (world.canarySelects !== hash)
+    return {
+      ...target,
+      mark: "canaryService",
+      canarySelects: hash,
+      message: "pointing the canary Service at the canary",
+    };
+  if (!leads)
+    return { ...target, mark: "canaryService", message: "waiting until the canary Service leads to the canary's pods" };
   const writtenBp = status.weights?.writtenBp ?? 0;
-  const drift = writtenBp > 0 && writtenBp <= target.weightBp && (situation.judged?.answered ?? world.settings.analysis === undefined);
+  const drift =
+    writtenBp > 0 &&
+    writtenBp <= target.weightBp &&
+    (situation.judged?.answered ?? world.settings.analysis === undefined);
   const canaryBp = drift ? writtenBp : 0;
   const gate = drift ? undefined : mayRaise(situation, target);
   if (gate !== undefined) return gate;
-  return { ...target, mark: `at:${canaryBp}`, wish: { kind: "paired", canaryBp }, message: drift ? "putting the canary's weight back on the route" : "entering the canary into the route at 0 %" };
+  return {
+    ...target,
+    mark: `at:${canaryBp}`,
+    wish: { kind: "paired", canaryBp },
+    message: drift ? "putting the canary's weight back on the route" : "entering the canary into the route at 0 %",
+  };
 }
 
 /** Undefined where nothing speaks against more traffic for the canary; else why it holds. */
 function mayRaise({ world, judged, orders }: Situation, target: Target): Target | undefined {
   const { analysis } = world.settings;
-  if (world.settings.paused || pausedByRequest(world, orders?.pause)) return paused(target, "PausedByUser", "paused by a person; resume to go on");
-  if (analysis === undefined || promotesFully(world, { world, ...(orders === undefined ? {} : { orders }) })) return undefined;
+  if (world.settings.paused || pausedByRequest(world, orders?.pause))
+    return paused(target, "PausedByUser", "paused by a person; resume to go on");
+  if (analysis === undefined || promotesFully(world, { world, ...(orders === undefined ? {} : { orders }) }))
+    return undefined;
   const { source } = world.snapshot.metrics;
-  const hold = (reason: string, message: string): Target => ({ ...target, reason, message: `holding: ${message}`, checkAgainInMs: analysis.intervalMs });
-  if (source.kind === "none") return hold("NoPrometheus", "analysis needs a Prometheus; start the operator with --prometheus-url, or set spec.analysis.disabled");
+  const hold = (reason: string, message: string): Target => ({
+    ...target,
+    reason,
+    message: `holding: ${message}`,
+    checkAgainInMs: analysis.intervalMs,
+  });
+  if (source.kind === "none")
+    return hold(
+      "NoPrometheus",
+      "analysis needs a Prometheus; start the operator with --prometheus-url, or set spec.analysis.disabled",
+    );
   if (source.kind === "unusable") return hold("SourceCannotSeparate", source.message);
-  if (judged === undefined || !judged.answered) return hold("WaitingForMetrics", "Prometheus has not answered for every metric yet");
-  const serving = world.routes.state === "none" ? (world.canary?.ready ?? 0) > 0 && target.stepIndex > 0 : world.routes.canaryBp > 0;
+  if (judged === undefined || !judged.answered)
+    return hold("WaitingForMetrics", "Prometheus has not answered for every metric yet");
+  const serving =
+    world.routes.state === "none" ? (world.canary?.ready ?? 0) > 0 && target.stepIndex > 0 : world.routes.canaryBp > 0;
   const { verdict } = judged;
   if (verdict.kind === "Error") return hold("MetricsUnavailable", verdict.message);
   if (verdict.kind === "Hold") return hold("BothVersionsBad", verdict.message);
@@ -189,18 +265,39 @@ function mayRaise({ world, judged, orders }: Situation, target: Target): Target 
 function waitOf(situation: Situation, step: Step, target: Target, changed: boolean): Target | undefined {
   const { world, judged, orders } = situation;
   if (step.kind === "weight") return undefined;
-  const startedMs = changed ? world.nowMs : Date.parse(world.status.step?.startedAt ?? new Date(world.nowMs).toISOString());
+  const startedMs = changed
+    ? world.nowMs
+    : Date.parse(world.status.step?.startedAt ?? new Date(world.nowMs).toISOString());
   if (orders?.promote === true && !changed) return undefined;
   if (step.kind === "pause" && step.forMs === undefined) {
-    return paused(target, "WaitingForApproval", `waiting for approval at ${percent(target.weightBp)}; promote to go on`);
+    return paused(
+      target,
+      "WaitingForApproval",
+      `waiting for approval at ${percent(target.weightBp)}; promote to go on`,
+    );
   }
   const leftMs = startedMs + (step.forMs ?? 0) - world.nowMs;
   if (leftMs > 0) {
     const what = step.kind === "pause" ? "holding" : "analysing";
-    return { ...target, reason: step.kind === "pause" ? "Pausing" : "Analysing", message: `${what} at ${percent(target.weightBp)}`, checkAgainInMs: leftMs };
+    return {
+      ...target,
+      reason: step.kind === "pause" ? "Pausing" : "Analysing",
+      message: `${what} at ${percent(target.weightBp)}`,
+      checkAgainInMs: leftMs,
+    };
   }
-  if (step.kind === "analysis" && judged?.verdict.kind !== "Continue" && judged?.verdict.kind !== "Pass" && world.settings.analysis !== undefined) {
-    return { ...target, reason: "Analysing", message: `analysing at ${percent(target.weightBp)}: ${judged?.verdict.message ?? "no answer yet"}`, checkAgainInMs: world.settings.analysis.intervalMs };
+  if (
+    step.kind === "analysis" &&
+    judged?.verdict.kind !== "Continue" &&
+    judged?.verdict.kind !== "Pass" &&
+    world.settings.analysis !== undefined
+  ) {
+    return {
+      ...target,
+      reason: "Analysing",
+      message: `analysing at ${percent(target.weightBp)}: ${judged?.verdict.message ?? "no answer yet"}`,
+      checkAgainInMs: world.settings.analysis.intervalMs,
+    };
   }
   return undefined;
 }
@@ -211,11 +308,24 @@ function finish(situation: Situation, target: Target): Target {
   if (gate !== undefined) return gate;
   if (hasRoutes(world.routes)) return handOverTarget(world, "selecting");
   const canary = world.canary as Revision;
-  return { ...restingAs(world, canary), promoted: canary.hash, ...(world.stable === undefined ? {} : { previous: world.stable.hash }), checkAgainInMs: 0 };
+  return {
+    ...restingAs(world, canary),
+    promoted: canary.hash,
+    ...(world.stable === undefined ? {} : { previous: world.stable.hash }),
+    checkAgainInMs: 0,
+  };
 }
 
 function held(situation: Situation, index: number, reason: string, message: string): Target {
-  return { ...base(situation.world, Math.min(index, situation.world.settings.steps.length - 1), situation.world.routes.canaryBp), reason, message };
+  return {
+    ...base(
+      situation.world,
+      Math.min(index, situation.world.settings.steps.length - 1),
+      situation.world.routes.canaryBp,
+    ),
+    reason,
+    message,
+  };
 }
 
 function paused(target: Target, reason: string, message: string): Target {

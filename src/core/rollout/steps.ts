@@ -38,7 +38,9 @@ export function presetSteps(preset: Preset, overMs: number = DEFAULT_OVER_MS[pre
 
 /** Every walk ends at 100 %, said or not. */
 export function completeSteps(steps: readonly Step[]): readonly Step[] {
-  return lastWeightBp(steps) === 10_000 && steps.at(-1)?.kind === "weight" ? steps : [...steps, { kind: "weight", weightBp: 10_000 }];
+  return lastWeightBp(steps) === 10_000 && steps.at(-1)?.kind === "weight"
+    ? steps
+    : [...steps, { kind: "weight", weightBp: 10_000 }];
 }
 
 /** The canary's weight while step `index` is the current one: that of the last weight step up to it, else 0. */
@@ -55,7 +57,9 @@ export function resumeAt(steps: readonly Step[], weightBp: number): number | und
 /** What tells one walk from another: changes when a person edits the steps. */
 export function stepsFingerprint(steps: readonly Step[]): string {
   return steps
-    .map((step) => (step.kind === "weight" ? `w${step.weightBp}` : `${step.kind === "pause" ? "p" : "a"}${step.forMs ?? ""}`))
+    .map((step) =>
+      step.kind === "weight" ? `w${step.weightBp}` : `${step.kind === "pause" ? "p" : "a"}${step.forMs ?? ""}`,
+    )
     .join(",");
 }
 

@@ -1,5 +1,5 @@
-import type { RoutesView, World } from "./world.ts";
 import type { RouteWish } from "../routing.ts";
+import type { RoutesView, World } from "./world.ts";
 
 /** Where a Rollout stands between two states of rest. The order of events inside a stage is that of docs/how-a-rollout-moves.md. */
 export type Stage =
@@ -19,7 +19,15 @@ export interface Rejection {
   readonly message: string;
 }
 
-const STAGES: readonly string[] = ["Starting", "Resting", "Stepping", "HandingOver", "Returning", "RollingBack", "Leaving"] satisfies Stage[];
+const STAGES: readonly string[] = [
+  "Starting",
+  "Resting",
+  "Stepping",
+  "HandingOver",
+  "Returning",
+  "RollingBack",
+  "Leaving",
+] satisfies Stage[];
 
 /** The stage that status remembers; undefined where it remembers none that we know. */
 export function stageOf({ progress }: World["status"]): Stage | undefined {
@@ -59,7 +67,9 @@ export interface Target {
   readonly promoted?: string;
   readonly baking?: boolean;
   /** Why the release is going back, kept while it does. */
-  readonly because?: Rejection | { readonly revision: string; readonly reason: "Superseded" | "Undone"; readonly message: string };
+  readonly because?:
+    | Rejection
+    | { readonly revision: string; readonly reason: "Superseded" | "Undone"; readonly message: string };
   readonly deployment?: { readonly paused: boolean; readonly replicas?: number };
   readonly release?: boolean; // take our finalizer away
   readonly checkAgainInMs?: number;

@@ -31,7 +31,10 @@ export interface Revision {
 
 /** What the routes say together: the largest canary share of any, and whether all have taken it in. */
 export interface RoutesView {
-  readonly readings: readonly { readonly name: string; readonly reading: RouteReading | { readonly kind: "missing" } }[];
+  readonly readings: readonly {
+    readonly name: string;
+    readonly reading: RouteReading | { readonly kind: "missing" };
+  }[];
   /** "rest" only where every route is at rest; a route that is missing counts as neither. */
   readonly state: "none" | "rest" | "paired" | "mixed";
   readonly canaryBp: number;
@@ -126,7 +129,8 @@ function wantedTemplate({ rollout, deployment }: Snapshot): PodTemplate | undefi
 function wantedRevision(template: PodTemplate, known: ReadonlyMap<string, Revision>, collisions: number): Revision {
   for (const revision of known.values()) {
     const live = revision.replicaSet?.spec.template;
-    if ((live !== undefined && sameTemplate(live, template)) || sameTemplate(revision.template, template)) return revision;
+    if ((live !== undefined && sameTemplate(live, template)) || sameTemplate(revision.template, template))
+      return revision;
   }
   let extra = collisions;
   while (known.has(templateHash(withoutOurs(template), extra))) extra++;
@@ -147,7 +151,12 @@ function revisionsOf({ replicaSets, revisions, rollout }: Snapshot): Map<string,
   }
   for (const set of replicaSets) {
     const hash = set.metadata.labels?.[LABEL_REVISION];
-    if (hash === undefined || set.metadata.labels?.[LABEL_ROLLOUT] !== ours || set.metadata.deletionTimestamp !== undefined) continue;
+    if (
+      hash === undefined ||
+      set.metadata.labels?.[LABEL_ROLLOUT] !== ours ||
+      set.metadata.deletionTimestamp !== undefined
+    )
+      continue;
     sets.set(hash, set);
     hashes.add(hash);
   }
@@ -224,8 +233,12 @@ function routesOf(snapshot: Snapshot, settings: Settings, routers: Routers): Rou
   });
   const missing = views.find((view) => view.reading.kind === "missing");
   const unusable = views.find((view) => view.reading.kind === "unusable");
-  const shares = views.map(({ reading }) => (reading.kind === "paired" || reading.kind === "mixed" ? reading.canaryBp : 0));
-  const kinds = new Set(views.map((view) => view.reading.kind).filter((kind) => kind !== "missing" && kind !== "unusable"));
+  const shares = views.map(({ reading }) =>
+    reading.kind === "paired" || reading.kind === "mixed" ? reading.canaryBp : 0,
+  );
+  const kinds = new Set(
+    views.map((view) => view.reading.kind).filter((kind) => kind !== "missing" && kind !== "unusable"),
+  );
   const [only] = kinds;
   const agree = kinds.size === 1 && (only !== "paired" || new Set(shares).size === 1);
   return {
@@ -239,17 +252,25 @@ function routesOf(snapshot: Snapshot, settings: Settings, routers: Routers): Rou
 
 function problemOf(missing: string | undefined, unusable: RouteReading | { kind: "missing" } | undefined) {
   if (missing !== undefined) {
-    return { reason: "RouteMissing", message: `${missing} does not exist; create it, or take it out of spec.traffic.routes` };
+    return {
+      reason: "RouteMissing",
+      message: `${missing} does not exist; create it, or take it out of spec.traffic.routes`,
+    };
   }
   return unusable?.kind === "unusable" ? { reason: unusable.reason, message: unusable.message } : undefined;
 }
 
 function worstEffect(effects: readonly RouteEffect[]): RouteEffect {
-  return effects.find((e) => e.kind === "refused") ?? effects.find((e) => e.kind === "pending") ?? { kind: "effective" };
+  return (
+    effects.find((e) => e.kind === "refused") ?? effects.find((e) => e.kind === "pending") ?? { kind: "effective" }
+  );
 }
 
 /** Every switch of a breach leaves the rejection on its object, so that no crash or lost status raises it again. */
-function rejectionOnObjects(snapshot: Snapshot, status: RolloutStatus): { revision: string; reason: string } | undefined {
+function rejectionOnObjects(
+  snapshot: Snapshot,
+  status: RolloutStatus,
+): { revision: string; reason: string } | undefined {
   const notes = [snapshot.service, snapshot.canaryService, ...snapshot.routes.map((route) => route.object)]
     .map((object) => object?.metadata.annotations?.[ANNOTATION_REJECTED])
     .filter((note) => note !== undefined);
