@@ -10,7 +10,7 @@ import {
   type Source,
   type SourceQueries,
 } from "./queries.ts";
-import { sidesOf, slowSides } from "./sides.ts";
+import { sideRows, sidesOf, slowSides } from "./sides.ts";
 import { literal, quoted, renderQuery, type Subject } from "./template.ts";
 
 export interface MeasureRequest {
@@ -84,7 +84,7 @@ async function measureLatency(
     asked.signal,
   );
   if (layout.kind !== "vector") return fault(spec, layout);
-  if (layout.series.length === 0) return noSeries(spec, query);
+  if (layout.series.length === 0) return measureSummary(source, asked, spec, query);
   const boundary = boundaryFor(
     limit,
     layout.series.map(({ labels }) => labels),
@@ -102,6 +102,27 @@ async function measureLatency(
       ? {}
       : { inexact: `${spec.maxMs} ms lies between two buckets, judged at ${boundary.value * query.unitMs} ms` };
   return { kind: "counters", metric: spec.name, ...slowSides(query, answer.series), ...inexact };
+}
+
+/** Without a histogram: the quantile as the pods themselves say it, of each side the slowest pod's. */
+async function measureSummary(
+  source: MetricsSource,
+  asked: MeasureRequest,
+  spec: Extract<MetricSpec, { kind: "latency" }>,
+  query: SourceQueries["latency"],
+): Promise<Reading> {
+  const summary = query.metric.replace(/_bucket$/, "");
+  const promql = `max by (${query.sideLabel}) (${summary}{${query.matchers},quantile=${quoted(String(spec.quantile))}})`;
+  const answer = await source.query(promql, asked.nowMs, asked.signal);
+  if (answer.kind !== "vector") return fault(spec, answer);
+  const slowest = (pattern: string | undefined) => {
+    const values = sideRows(query, answer.series, pattern).map(({ sample }) => sample[1] * query.unitMs);
+    return values.filter(Number.isFinite).reduce<number | undefined>((a, b) => Math.max(a ?? b, b), undefined);
+  };
+  const [value, stableValue] = [slowest(query.canary), slowest(query.stable)];
+  if (value === undefined) return noSeries(spec, query);
+  const beside = stableValue === undefined ? {} : { stableValue };
+  return { kind: "value", metric: spec.name, atMs: asked.nowMs, value, ...beside };
 }
 
 /** The lowest boundary at or above `limit` that every pod of both sides has: counted at different ones, they could not be

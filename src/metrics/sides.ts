@@ -46,10 +46,19 @@ export function slowSides(query: SeriesQuery, rows: Rows): { canary: SideCounter
   return { canary: side(query.canary), stable: side(query.stable) };
 }
 
-function rowsOf(query: SeriesQuery, rows: Rows, pattern: string | undefined): Rows {
+/** The series that belong to one side. */
+export function sideRows<T extends { readonly labels: Labels }>(
+  query: SeriesQuery,
+  rows: readonly T[],
+  pattern: string | undefined,
+): T[] {
   if (pattern === undefined) return [];
   const anchored = new RegExp(`^(?:${pattern})$`);
-  const own = rows.filter(({ labels }) => anchored.test(labels[query.sideLabel] ?? ""));
+  return rows.filter(({ labels }) => anchored.test(labels[query.sideLabel] ?? ""));
+}
+
+function rowsOf(query: SeriesQuery, rows: Rows, pattern: string | undefined): Rows {
+  const own = sideRows(query, rows, pattern);
   // Scraped by two jobs, a process would count every request twice: the first job speaks for it.
   const jobs = new Map<string, string>();
   for (const { labels } of own) {

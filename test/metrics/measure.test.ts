@@ -188,8 +188,22 @@ describe("measure() of latency", () => {
     expect(readings[0]).not.toHaveProperty("inexact");
   });
 
+  test("takes the slowest pod's own quantile where there is no histogram", async () => {
+    const summary = vector(
+      [{ pod: "web-6d4c-aaaaa" }, 0.4],
+      [{ pod: "web-6d4c-ccccc" }, 0.6],
+      [{ pod: stable.pod }, 0.2],
+      [{ pod: "web-6d4c-ddddd" }, Number.NaN],
+    );
+    const { readings, asked } = await read({ "count by": vector(), "max by": summary }, { metrics: [latency] });
+    expect(asked[1]).toMatch(/^max by \(pod\) \(http_request_duration_seconds\{.*,quantile="0\.95"\}\)$/);
+    expect(readings).toEqual([{ kind: "value", metric: "latency", atMs: AT, value: 600, stableValue: 200 }]);
+  });
+
   test("is no data without a histogram", async () => {
-    expect((await read({ "count by": vector() }, { metrics: [latency] })).readings[0]).toMatchObject({
+    expect(
+      (await read({ "count by": vector(), "max by": vector() }, { metrics: [latency] })).readings[0],
+    ).toMatchObject({
       kind: "noData",
     });
   });

@@ -56,7 +56,7 @@ function absorbCounters(
   const span = { fromMs: before.judgedUpToMs, toMs: input.nowMs, intervalMs: settings.intervalMs };
   const windows = windowsOf(canary.increases, stable.increases, span);
   const comparison = comparisonOf(before, spec.name, input);
-  const { inexact: _, ledgersLost: __, ...rest } = before;
+  const { inexact: _, ledgersLost: _lost, value: _value, stableValue: _stableValue, ...rest } = before;
   const counted: MetricState = {
     ...rest,
     ...(reading.inexact === undefined ? {} : { inexact: reading.inexact }),

@@ -94,10 +94,8 @@ function byEvidence(spec: RateSpec, metric: MetricState, bench: Bench): Opinion 
   const { counts, pass } = metric.step;
   const [recent, recentBad] = metric.recent;
   if (logEvidence(metric.evidence.absolute) >= bench.logNeed && recentBad > max * recent) {
-    return {
-      kind: "Hold",
-      message: `${observed(spec, metric.recent, referenceOf(metric))}: bad on both versions, not the canary`,
-    };
+    const why = metric.comparison.kind === "rate" ? "no worse than stable was" : "bad on both versions, not the canary";
+    return { kind: "Hold", message: `${observed(spec, metric.recent, referenceOf(metric))}: ${why}` };
   }
   const wanted = requestsToDetect(max, FACTOR_TO_DETECT, bench.settings.alpha, bench.tests);
   if (counts[0] < wanted) {

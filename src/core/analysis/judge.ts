@@ -1,7 +1,7 @@
 import { absorb } from "./absorb.ts";
 import { conclude, evidenceNeeded } from "./conclude.ts";
 import type { AnalysisSettings, MetricStatus, Reading, Verdict, VerdictKind } from "./model.ts";
-import { type AnalysisState, askedBy, startMetric } from "./state.ts";
+import { type AnalysisState, askedBy, startMetric, startStep } from "./state.ts";
 
 export { type AnalysisState, checkpointOf, startAnalysis, startStep } from "./state.ts";
 
@@ -41,13 +41,19 @@ const ORDER: readonly VerdictKind[] = ["Fail", "Hold", "Error", "NoData", "Unsur
  * @see docs/guarantees.md
  */
 export function judge(settings: AnalysisSettings, state: AnalysisState, input: JudgeInput): Judgement {
-  const judged = absorbAll(settings, state, input);
+  const judged = absorbAll(settings, inStep(state, input.stepStartedAtMs), input);
   const { statuses, metrics } = conclude(settings, judged, input);
   const after: AnalysisState = { ...judged, metrics };
   const judgedUpToMs = Math.min(input.nowMs, ...Object.values(metrics).map((metric) => metric.judgedUpToMs));
   const verdict = state.failed ?? combined(settings, after, statuses, input.nowMs);
   const failed = verdict.kind === "Fail" ? { failed: verdict } : {};
   return { state: { ...after, ...failed }, verdict, metrics: statuses, judgedUpToMs };
+}
+
+/** A step that began later than the one in the state begins here, should nobody have called `startStep`. */
+function inStep(state: AnalysisState, stepStartedAtMs: number): AnalysisState {
+  const isOld = Object.values(state.metrics).some(({ step }) => step.startedAtMs < stepStartedAtMs);
+  return isOld ? startStep(state, stepStartedAtMs) : state;
 }
 
 function absorbAll(settings: AnalysisSettings, state: AnalysisState, input: JudgeInput): AnalysisState {

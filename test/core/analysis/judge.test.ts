@@ -178,6 +178,12 @@ describe("judge()", () => {
     expect(story.scrape({ "error-rate": good }).kind).toBe("Unsure");
   });
 
+  test("begins a step by itself when told of a later one", () => {
+    const story = new Story().scrape({ "error-rate": good }, 20);
+    expect(story.with({ stepStartedAtMs: story.nowMs }).scrape({ "error-rate": good }).kind).toBe("Unsure");
+    expect(story.scrape({ "error-rate": good }).state.metrics["error-rate"]?.step.readings).toBe(2);
+  });
+
   test("takes neither an outage of Prometheus nor missing data for a breach or a pass", () => {
     const error: Reading = { kind: "error", metric: "error-rate", message: "Prometheus cannot be reached" };
     const noData: Reading = { kind: "noData", metric: "error-rate", message: "no series" };
