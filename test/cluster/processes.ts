@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { openSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const SUPERVISOR = join(dirname(fileURLToPath(import.meta.url)), "supervise.mjs");
+
+/** A program that ends when it is told to, and when this process ends in whatever way. */
+export interface Running {
+  readonly pid: number;
+  /** Resolves with the exit code once it has ended. */
+  readonly ended: Promise<number>;
+  signal(signal: NodeJS.Signals): void;
+  stop(): Promise<void>;
+}
+
+/** Starts a program under the supervisor; what it prints goes to `logFile`. */
+export async function start(
+  command: string,
+  args: readonly string[],
+  options: { logFile: string; env?: NodeJS.ProcessEnv; cwd?: string },
+): Promise<Running> {
+  const log = openSync(options.logFile, "a");
+  const child: ChildProcess = spawn(process.execPath, [SUPERVISOR, command, ...args], {
+    stdio: ["pipe", log, log, "ipc"],
+    env: { ...process.env, ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    detached: true,
+  });
+  const ended = new Promise<number>((resolve) => child.once("exit", (code) => resolve(code ?? 1)));
+  const pid = await new Promise<number>((resolve, reject) => {
+    child.once("message", (message) => resolve((message as { pid: number }).pid));
+    child.once("exit", () => reject(new Error(`${command} did not start; see ${options.logFile}`)));
+  });
+  child.disconnect();
+  child.unref();
+  (child.stdin as unknown as { unref?: () => void })?.unref?.();
+  return {
+    pid,
+    ended,
+    signal: (signal) => {
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has ended already.
+      }
+    },
+    stop: async () => {
+      child.ref();
+      child.stdin?.end();
+      await ended;
+    },
+  };
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((resolve, reject) =>
+        server.once("error", reject).listen(0, "127.0.0.1", () => resolve(server)),
+      );
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
