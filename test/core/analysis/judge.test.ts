@@ -263,6 +263,33 @@ describe("judge()", () => {
     expect(story.last?.metrics.map(({ verdict }) => verdict)).toEqual(["Pass", "Fail"]);
   });
 
+  test.each([
+    ["Hold", "Error"],
+    ["Hold", "NoData"],
+    ["Error", "NoData"],
+    ["Error", "Unsure"],
+    ["NoData", "Unsure"],
+    ["NoData", "Pass"],
+    ["Unsure", "Pass"],
+  ])("of %s and %s says the first", (worse, better) => {
+    const given: Record<string, (name: string) => readonly [number, number, number, number] | Reading> = {
+      Hold: () => [75, 30, 1425, 570],
+      Error: (metric) => ({ kind: "error", metric, message: "away" }),
+      NoData: (metric) => ({ kind: "noData", metric, message: "none" }),
+      Unsure: () => [1, 0, 1425, 1],
+      Pass: () => good,
+    };
+    for (const [first, second] of [
+      [worse, better],
+      [better, worse],
+    ] as const) {
+      const readings = { "error-rate": given[first]!("error-rate"), latency: given[second]!("latency") };
+      const story = new Story(withLatency).scrape(readings, 12);
+      expect(story.last?.metrics.map(({ verdict }) => verdict)).toEqual([first, second]);
+      expect(story.kind).toBe(worse);
+    }
+  });
+
   test("never passes on counts that are only surely bad", () => {
     const story = new Story();
     for (let i = 0; i < 20; i++) {
