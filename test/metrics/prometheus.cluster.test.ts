@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { judge, readFromMs, startAnalysis } from "../../src/core/analysis/judge.ts";
+import type { AnalysisSettings } from "../../src/core/analysis/model.ts";
+import { measure } from "../../src/metrics/measure.ts";
+import { PrometheusClient } from "../../src/metrics/prometheus.ts";
+import { ensureBinaries } from "../cluster/binaries.ts";
+import { subject } from "./subject.ts";
+
+const SCRAPE_MS = 1000;
+const PODS = ["web-6d4c-aaaaa", "web-6d4c-ccccc", "web-58bf-bbbbb"] as const;
+
+/** What each pod has counted: requests, errors, and requests slower than 500 ms. */
+const counted = new Map<string, { requests: number; errors: number; slow: number }>();
+
+let folder: string;
+let exporter: Server;
+let prometheus: ChildProcess;
+let client: PrometheusClient;
+
+beforeAll(async () => {
+  const binaries = await ensureBinaries();
+  folder = mkdtempSync(join(tmpdir(), "zenith-metrics-"));
+  exporter = createServer((request, response) => response.end(exposition((request.url ?? "").slice(1))));
+  const exporterPort = await listen(exporter);
+  const port = await freePort();
+  writeFileSync(join(folder, "prometheus.yml"), JSON.stringify(configuration(exporterPort))); // JSON is YAML.
+  prometheus = spawn(
+    binaries.prometheus,
+    [
+      "--config.file=prometheus.yml",
+      "--storage.tsdb.path=data",
+      `--web.listen-address=127.0.0.1:${port}`,
+      "--log.level=error",
+    ],
+    { cwd: folder, stdio: "ignore" },
+  );
+  client = new PrometheusClient({ url: `http://127.0.0.1:${port}`, nowMs: Date.now });
+  await vi.waitFor(async () => expect((await client.query("up", Date.now())).kind).toBe("vector"), { timeout: 20_000 });
+}, 1_200_000);
+
+afterAll(async () => {
+  await client?.close();
+  if (prometheus?.exitCode === null) {
+    const ended = new Promise((done) => prometheus.once("exit", done));
+    prometheus.kill("SIGTERM");
+    await ended;
+  }
+  exporter?.close();
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+});
+
+const settings: AnalysisSettings = {
+  metrics: [
+    { kind: "errorRate", name: "error-rate", max: 0.01 },
+    { kind: "latency", name: "latency", quantile: 0.95, maxMs: 500 },
+    { kind: "query", name: "pods", promql: 'count(up{pod=~"{{canary.pods}}"})', max: 5, consecutive: 3, both: true },
+  ],
+  intervalMs: SCRAPE_MS,
+  onNoData: { afterMs: 300_000, then: "hold" },
+  onUnsure: { afterMs: 300_000, then: "pause" },
+  judge: "evidence",
+  alpha: 0.01,
+  warmupMs: 0,
+};
+
+test("every request that pods counted is judged once, whatever is read twice", { timeout: 60_000 }, async () => {
+  counted.set("web-58bf-bbbbb", { requests: 90_000, errors: 900, slow: 500 });
+  await expect.poll(() => total("web-58bf-bbbbb"), { timeout: 10_000 }).toBe(90_000);
+  const startedAtMs = Date.now();
+  let state = startAnalysis(settings, startedAtMs);
+  let last: ReturnType<typeof judge> | undefined;
+  for (let pass = 0; pass < 14; pass++) {
+    if (pass < 9) for (const pod of PODS) serve(pod, 100 + pass, pass % 3, 2);
+    await sleep(700); // Out of step with the scrapes.
+    const nowMs = Date.now();
+    const readings = await measure(client, {
+      subject,
+      source: "http",
+      metrics: settings.metrics,
+      sinceMs: readFromMs(settings, state, nowMs),
+      nowMs,
+      windowMs: 60_000,
+    });
+    last = judge(settings, state, {
+      nowMs,
+      stepStartedAtMs: startedAtMs,
+      readings,
+      compare: true,
+      bornAfterMs: startedAtMs,
+    });
+    state = last.state;
+  }
+  const [requests, errors, slow] = [936, 9, 18]; // 9 × 100 + 0…8, three rounds of 0 + 1 + 2, 9 × 2
+  expect(state.metrics["error-rate"]?.step.counts).toEqual([2 * requests, 2 * errors, requests, errors]);
+  expect(state.metrics.latency?.step.counts).toEqual([2 * requests, 2 * slow, requests, slow]);
+  expect(last?.metrics[2]).toMatchObject({ verdict: "Continue", value: 2, stableValue: 1 });
+});
+
+test("what Prometheus refuses is an error, and no breach", async () => {
+  expect(await client.query("sum(", Date.now())).toMatchObject({
+    kind: "refused",
+    message: "Prometheus answered 400 (bad_data): the query is not one it can run",
+  });
+  expect(await client.query('"text"', Date.now())).toMatchObject({ kind: "refused" });
+  expect(await client.query("nothing_of_this_name", Date.now())).toEqual({ kind: "vector", series: [] });
+  expect(await client.query("0/0", Date.now())).toMatchObject({
+    kind: "scalar",
+    sample: [expect.any(Number), Number.NaN],
+  });
+});
+
+async function total(pod: string): Promise<number | undefined> {
+  const answer = await client.query(`sum(http_requests_total{pod="${pod}"})`, Date.now());
+  return answer.kind === "vector" ? answer.series[0]?.sample[1] : undefined;
+}
+
+function serve(pod: string, requests: number, errors: number, slow: number): void {
+  const before = counted.get(pod) ?? { requests: 0, errors: 0, slow: 0 };
+  counted.set(pod, { requests: before.requests + requests, errors: before.errors + errors, slow: before.slow + slow });
+}
+
+/** A pod's metrics page; a canary pod has none before its first request, and no error series before its first error. */
+function exposition(pod: string): string {
+  const count = counted.get(pod);
+  if (count === undefined) return "";
+  const fast = count.requests - count.slow;
+  return [
+    `http_requests_total{status="200"} ${count.requests - count.errors}`,
+    ...(count.errors === 0 ? [] : [`http_requests_total{status="500"} ${count.errors}`]),
+    "# TYPE http_request_duration_seconds histogram",
+    `http_request_duration_seconds_bucket{le="0.1"} ${Math.floor(fast / 2)}`,
+    `http_request_duration_seconds_bucket{le="0.5"} ${fast}`,
+    `http_request_duration_seconds_bucket{le="1"} ${fast}`,
+    `http_request_duration_seconds_bucket{le="+Inf"} ${count.requests}`,
+    `http_request_duration_seconds_sum ${count.requests}`,
+    `http_request_duration_seconds_count ${count.requests}`,
+    "",
+  ].join("\n");
+}
+
+function configuration(port: number) {
+  const target = (pod: string) => ({
+    targets: [`127.0.0.1:${port}`],
+    labels: { namespace: "shop", pod, instance: pod, __metrics_path__: `/${pod}` },
+  });
+  return {
+    global: { scrape_interval: "1s", scrape_timeout: "900ms" },
+    scrape_configs: [
+      { job_name: "pods", fallback_scrape_protocol: "PrometheusText0.0.4", static_configs: PODS.map(target) },
+    ],
+  };
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  return (server.address() as AddressInfo).port;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server);
+  await new Promise((done) => server.close(done));
+  return port;
+}
