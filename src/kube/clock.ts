@@ -11,6 +11,11 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** A number from 0 up to 1: chance comes in here and nowhere else. */
+export type Random = () => number;
+
+export const systemRandom: Random = () => Math.random();
+
 /** Timers beyond 2^31 − 1 ms fire at once: a longer wait is made of several. */
 const LONGEST_TIMER_MS = 2_000_000_000;
 
@@ -48,6 +53,7 @@ export function sleepOn(clock: Clock, ms: number, signal?: AbortSignal): Promise
 /** A clock for tests: time passes when it is told to. */
 export class FakeClock implements Clock {
   #nowMs: number;
+  #wallOffsetMs = 0;
   #timers: { dueMs: number; order: number; fn: () => void }[] = [];
   #order = 0;
 
@@ -56,7 +62,7 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#wallOffsetMs;
   }
 
   monotonicMs(): number {
@@ -71,6 +77,11 @@ export class FakeClock implements Clock {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return sleepOn(this, ms, signal);
+  }
+
+  /** Sets the wall clock forward or back, as an administrator or NTP may: no timer and no duration moves with it. */
+  jump(ms: number): void {
+    this.#wallOffsetMs += ms;
   }
 
   /** Lets `ms` pass, firing what falls due in order; what a timer starts may fall due too. */

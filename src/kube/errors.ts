@@ -10,6 +10,7 @@ export type ApiErrorKind =
   | "timeout"
   | "forbidden"
   | "unauthorized"
+  | "aborted"
   | "other";
 
 /** What went wrong with one request: the only error that the transport throws. */
@@ -50,29 +51,42 @@ export function isKind(error: unknown, ...kinds: readonly ApiErrorKind[]): error
   return error instanceof ApiError && kinds.includes(error.kind);
 }
 
-/** Maps by HTTP status first: a body may be a proxy's HTML, or empty. */
-export function errorOf(status: number, body: string, retryAfter: string | undefined, what: string): ApiError {
+/** A fault that trying again cannot heal: the key comes back when something about it changes. */
+export class TerminalError extends Error {
+  override readonly name = "TerminalError";
+}
+
+/** What another's sentence may take of ours. */
+const LONGEST_MESSAGE = 1_000;
+
+/** Maps by HTTP status first: a body may be a proxy's HTML, or empty.
+ * @param retryAfter the Retry-After header: seconds, or a date, which is told apart from `nowMs` */
+export function errorOf(
+  status: number,
+  body: string,
+  retryAfter: string | undefined,
+  what: string,
+  nowMs: number,
+): ApiError {
   const parsed = parseStatus(body);
   const reason = parsed?.reason ?? "";
-  const seconds = Number(retryAfter ?? parsed?.details?.retryAfterSeconds);
+  const seconds = parsed?.details?.retryAfterSeconds;
   const retryAfterMs =
-    retryAfter === undefined && parsed?.details?.retryAfterSeconds === undefined
-      ? undefined
-      : Number.isFinite(seconds)
-        ? seconds * 1_000
-        : undefined;
-  const message = `Cannot ${what}: ${parsed?.message ?? `the API server answered ${status}`}`;
-  return new ApiError(message, {
-    status,
-    kind: kindOf(status, reason),
-    reason,
-    retryAfterMs,
-    details: parsed?.details,
-  });
+    retryAfter === undefined ? (seconds === undefined ? undefined : seconds * 1_000) : waitOf(retryAfter, nowMs);
+  const said = parsed?.message?.slice(0, LONGEST_MESSAGE) ?? `the API server answered ${status}`;
+  const kind = kindOf(status, reason);
+  return new ApiError(`Cannot ${what}: ${said}`, { status, kind, reason, retryAfterMs, details: parsed?.details });
+}
+
+function waitOf(retryAfter: string, nowMs: number): number | undefined {
+  const seconds = Number(retryAfter);
+  const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(retryAfter) - nowMs;
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 function kindOf(status: number, reason: string): ApiErrorKind {
   if (status === 409) return reason === "AlreadyExists" ? "exists" : "conflict";
+  if (status === 408 || status === 504) return "timeout";
   if (status >= 500) return "server";
   const kinds: Readonly<Record<number, ApiErrorKind>> = {
     401: "unauthorized",

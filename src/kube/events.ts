@@ -58,7 +58,13 @@ export class EventRecorder {
   #eventOf({ regarding, type, reason, note }: WaitingEvent): KubeObject {
     const { namespace = "default", name, uid } = regarding.metadata;
     const id = `${this.#clock.now().toString(36)}${(this.#count++).toString(36)}`;
-    const ref: ObjectRef & { uid?: string } = { apiVersion: regarding.apiVersion, kind: regarding.kind, namespace, name, ...(uid === undefined ? {} : { uid }) };
+    const ref: ObjectRef & { uid?: string } = {
+      apiVersion: regarding.apiVersion,
+      kind: regarding.kind,
+      namespace,
+      name,
+      ...(uid === undefined ? {} : { uid }),
+    };
     const event = {
       apiVersion: "events.k8s.io/v1",
       kind: "Event",

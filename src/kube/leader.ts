@@ -49,8 +49,14 @@ export class Elector {
     this.#resources = resources;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.identity = options.identity ?? `${hostname()}_${Math.floor((options.random ?? Math.random)() * 1e9).toString(36)}`;
-    this.#ref = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", namespace: options.namespace, name: options.name };
+    this.identity =
+      options.identity ?? `${hostname()}_${Math.floor((options.random ?? Math.random)() * 1e9).toString(36)}`;
+    this.#ref = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      namespace: options.namespace,
+      name: options.name,
+    };
   }
 
   /** The number of times that the Lease has changed hands: stamped on what must not be moved by an earlier leader. */
@@ -60,7 +66,10 @@ export class Elector {
 
   /** False from the moment at which another may hold the Lease. */
   mayWrite(): boolean {
-    return this.#renewedMs !== undefined && this.#clock.monotonicMs() - this.#renewedMs < (this.#options.leaseMs ?? 15_000) - 1_000;
+    return (
+      this.#renewedMs !== undefined &&
+      this.#clock.monotonicMs() - this.#renewedMs < (this.#options.leaseMs ?? 15_000) - 1_000
+    );
   }
 
   /** Resolves when this process leads, or when the signal is aborted. */
@@ -96,7 +105,12 @@ export class Elector {
     try {
       const lease = await this.#resources.get<Lease>(this.#ref);
       if (lease.spec.holderIdentity !== this.identity) return;
-      await this.#write(lease, { ...lease.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime: microTime(this.#clock.now()) });
+      await this.#write(lease, {
+        ...lease.spec,
+        holderIdentity: "",
+        leaseDurationSeconds: 1,
+        renewTime: microTime(this.#clock.now()),
+      });
     } catch (error) {
       this.#options.log?.warn({ error: String(error) }, "the Lease could not be given back; it runs out by itself");
     }
@@ -112,12 +126,17 @@ export class Elector {
       if (!mine && !this.#hasRunOut(lease)) return false;
       const term = (lease.spec.leaseTransitions ?? 0) + (mine ? 0 : 1);
       const now = microTime(this.#clock.now());
-      const written = await this.#write(lease, { ...this.#mine(now), leaseTransitions: term, acquireTime: mine ? (lease.spec.acquireTime ?? now) : now });
+      const written = await this.#write(lease, {
+        ...this.#mine(now),
+        leaseTransitions: term,
+        acquireTime: mine ? (lease.spec.acquireTime ?? now) : now,
+      });
       this.#took(startMs, term, written);
       return true;
     } catch (error) {
       if (isKind(error, "notFound")) return await this.#create(startMs);
-      if (!isKind(error, "conflict", "exists")) this.#options.log?.warn({ error: String(error) }, "the Lease could not be read or renewed");
+      if (!isKind(error, "conflict", "exists"))
+        this.#options.log?.warn({ error: String(error) }, "the Lease could not be read or renewed");
       return false;
     }
   }
@@ -125,7 +144,12 @@ export class Elector {
   async #create(startMs: number): Promise<boolean> {
     const now = microTime(this.#clock.now());
     const { namespace, name } = this.#options;
-    const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { namespace, name }, spec: { ...this.#mine(now), acquireTime: now, leaseTransitions: 0 } };
+    const lease = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { namespace, name },
+      spec: { ...this.#mine(now), acquireTime: now, leaseTransitions: 0 },
+    };
     try {
       this.#took(startMs, 0, await this.#resources.create<Lease>(lease));
       return true;
@@ -136,7 +160,11 @@ export class Elector {
   }
 
   #mine(now: string): Lease["spec"] {
-    return { holderIdentity: this.identity, leaseDurationSeconds: Math.ceil((this.#options.leaseMs ?? 15_000) / 1_000), renewTime: now };
+    return {
+      holderIdentity: this.identity,
+      leaseDurationSeconds: Math.ceil((this.#options.leaseMs ?? 15_000) / 1_000),
+      renewTime: now,
+    };
   }
 
   #took(startMs: number, term: number, lease: Lease): void {

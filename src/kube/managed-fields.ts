@@ -11,7 +11,11 @@ export function disownOperations(object: KubeObject, manager: string, paths: rea
   const entries = object.metadata.managedFields ?? [];
   const applied = entries.some((entry) => entry.operation === "Apply" && entry.manager !== manager);
   if (!applied) return [];
-  const kept = entries.flatMap((entry) => (entry.manager === manager && entry.operation === "Update" && entry.subresource === undefined ? without(entry, paths) : [entry]));
+  const kept = entries.flatMap((entry) =>
+    entry.manager === manager && entry.operation === "Update" && entry.subresource === undefined
+      ? without(entry, paths)
+      : [entry],
+  );
   if (JSON.stringify(kept) === JSON.stringify(entries)) return [];
   return [
     { op: "replace", path: "/metadata/resourceVersion", value: object.metadata.resourceVersion ?? "" },

@@ -1,9 +1,13 @@
-import type { RequestOptions } from "node:https";
-import { KubeConfig } from "@kubernetes/client-node";
-import { Agent, type Dispatcher, request as send } from "undici";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { request as send } from "undici";
 import { restRequestSeconds, restRequests } from "../telemetry/metrics.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
+import { type Connection, Credentials, loadKubeConfig, serverOf } from "./credentials.ts";
 import { ApiError, errorOf } from "./errors.ts";
+import { readLines } from "./lines.ts";
+import { ServerTime } from "./server-time.ts";
+
+export { loadKubeConfig };
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -12,9 +16,11 @@ export interface ApiRequest {
   readonly method: Method;
   readonly path: string;
   readonly query?: Query;
+  /** Sent as JSON, whatever `contentType` says: JSON is YAML too. */
   readonly body?: unknown;
   readonly contentType?: string;
   readonly signal?: AbortSignal;
+  /** For the request with all its repetitions; 15 s where nothing is said. */
   readonly timeoutMs?: number;
 }
 
@@ -22,225 +28,277 @@ export type StreamEnd = { readonly kind: "closed" } | { readonly kind: "idle" } 
 
 export interface ApiClientOptions {
   readonly clock?: Clock;
-  /** Called right before each mutating send; throws to forbid it: a leader that woke up late must not write. */
-  readonly beforeWrite?: () => void;
+  readonly random?: Random;
+  /** Called right before each sending of a write, repetitions included. What it throws is thrown to the caller, and nothing
+   * is sent: a leader that woke up late must not write. */
+  readonly beforeWrite?: (request: ApiRequest) => void;
   readonly userAgent?: string;
 }
 
-/** Credentials are read again this often, and once when the server says 401. */
-const CREDENTIALS_MS = 60_000;
 const TIMEOUT_MS = 15_000;
+const IDLE_MS = 150_000;
 const ATTEMPTS = 4;
+const FIRST_WAIT_MS = 100;
 
-/** kubeconfig at `path`, else the Pod's own account, else KUBECONFIG and ~/.kube/config. */
-export function loadKubeConfig(path?: string, environment: NodeJS.ProcessEnv = process.env): KubeConfig {
-  const config = new KubeConfig();
-  if (path !== undefined) config.loadFromFile(path);
-  else if (environment.KUBERNETES_SERVICE_HOST !== undefined) config.loadFromCluster();
-  else config.loadFromDefault();
-  return config;
-}
-
-/** Speaks HTTP/1.1 to one API server over shared connections. HTTP/2 is off: one broken connection would stall every
- * request and every watch on it. */
+/** Speaks HTTP/1.1 to one API server over shared connections. Its only errors are `ApiError`s, and what `beforeWrite` throws. */
 export class ApiClient {
-  readonly #config: KubeConfig;
-  readonly #clock: Clock;
   readonly #server: string;
-  readonly #userAgent: string;
-  #beforeWrite: (() => void) | undefined;
-  #credentials:
-    | { headers: Record<string, string>; tls: string; readAtMs: number; requests: Agent; watches: Agent }
-    | undefined;
-  #offsetMs: number | undefined;
+  readonly #host: string;
+  readonly #credentials: Credentials;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #serverTime = new ServerTime();
+  #beforeWrite: ((request: ApiRequest) => void) | undefined;
 
-  constructor(config: KubeConfig, options: ApiClientOptions = {}) {
-    const cluster = config.getCurrentCluster();
-    if (cluster === null)
-      throw new Error("The kubeconfig names no current cluster; set one with kubectl config use-context");
-    this.#config = config;
+  /** @param config a kubeconfig, or what loads it: then a file that changes is followed, credentials included
+   * @throws Error where it names no cluster */
+  constructor(config: KubeConfig | (() => KubeConfig), options: ApiClientOptions = {}) {
+    const load = typeof config === "function" ? config : () => config;
+    this.#server = serverOf(load());
+    this.#host = new URL(this.#server).host;
     this.#clock = options.clock ?? systemClock;
-    this.#server = cluster.server.replace(/\/$/, "");
-    this.#userAgent = options.userAgent ?? "zenith";
+    this.#random = options.random ?? systemRandom;
     this.#beforeWrite = options.beforeWrite;
+    this.#credentials = new Credentials(load, this.#clock, options.userAgent ?? "zenith");
   }
 
-  /** Sets what is asked right before each mutating send. */
-  fence(beforeWrite: () => void): void {
+  /** Sets what is asked right before each sending of a write; see `ApiClientOptions.beforeWrite`. */
+  fence(beforeWrite: (request: ApiRequest) => void): void {
     this.#beforeWrite = beforeWrite;
   }
 
-  /** Milliseconds by which the server's clock is ahead of ours, from its latest Date header; 0 before the first. */
+  /** Milliseconds by which the server's clock is ahead of ours; 0 before the first answer. */
   serverTimeOffsetMs(): number {
-    return this.#offsetMs ?? 0;
+    return this.#serverTime.offsetMs();
   }
 
-  /** One request, one answer, parsed. Requests that change nothing when repeated are repeated on a network fault, 429 and 503.
+  /** Milliseconds since the epoch, as the server would say. */
+  serverNow(): number {
+    return this.#clock.now() + this.#serverTime.offsetMs();
+  }
+
+  /** One request, one answer, parsed. A read is repeated after a fault of the network and after 429, 502, 503 and 504; a write
+   * only after 429, which says that nothing was done; anything once after 401, with credentials read anew.
    * @throws ApiError */
   async request<T = unknown>(request: ApiRequest): Promise<T> {
     const startMs = this.#clock.monotonicMs();
+    const dueMs = startMs + (request.timeoutMs ?? TIMEOUT_MS);
+    let credentialsSinceMs: number | undefined;
     for (let attempt = 1; ; attempt++) {
-      try {
-        return (await this.#once(request, attempt)) as T;
-      } catch (error) {
-        const fault = toApiError(error, request);
-        const repeatable = request.method === "GET" || fault.kind === "throttled";
-        if (fault.kind === "unauthorized" && attempt === 1) {
-          this.#credentials = undefined;
-          continue;
-        }
-        const waitMs = fault.retryAfterMs ?? 100 * 2 ** attempt;
-        const spent = this.#clock.monotonicMs() - startMs + waitMs > (request.timeoutMs ?? TIMEOUT_MS);
-        if (!repeatable || !fault.retryable || attempt >= ATTEMPTS || spent || request.signal?.aborted === true)
-          throw fault;
-        await this.#clock.sleep(waitMs, request.signal);
+      const outcome = await this.#attempt(request, dueMs - this.#clock.monotonicMs(), credentialsSinceMs);
+      if (outcome.kind === "answer") return outcome.body as T;
+      const { fault } = outcome;
+      if (fault.kind === "unauthorized" && credentialsSinceMs === undefined) {
+        credentialsSinceMs = startMs;
+        continue;
       }
-    }
-  }
-
-  async #once(
-    { method, path, query, body, contentType, signal, timeoutMs }: ApiRequest,
-    attempt: number,
-  ): Promise<unknown> {
-    const { headers, requests } = await this.#connect(attempt > 1);
-    const deadline = new AbortController();
-    const timer = this.#clock.after(timeoutMs ?? TIMEOUT_MS, () =>
-      deadline.abort(new ApiError(`Cannot ${method} ${path}: no answer in time`, { kind: "timeout" })),
-    );
-    if (method !== "GET") this.#beforeWrite?.();
-    const startMs = this.#clock.monotonicMs();
-    let code = "<error>";
-    try {
-      const answer = await send(`${this.#server}${path}${queryText(query)}`, {
-        method,
-        dispatcher: requests,
-        headers: {
-          ...headers,
-          accept: "application/json",
-          ...(body === undefined ? {} : { "content-type": contentType ?? "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]),
-      });
-      code = String(answer.statusCode);
-      this.#noteDate(answer.headers.date);
-      const text = await answer.body.text();
-      if (answer.statusCode >= 300)
-        throw errorOf(answer.statusCode, text, header(answer.headers["retry-after"]), `${method} ${path}`);
-      return parseBody(text, `${method} ${path}`);
-    } finally {
-      timer.cancel();
-      restRequests.inc({ code, method, host: this.#server });
-      restRequestSeconds.observe({ verb: method, host: this.#server }, (this.#clock.monotonicMs() - startMs) / 1_000);
+      const waitMs = fault.retryAfterMs ?? FIRST_WAIT_MS * 2 ** attempt * (0.5 + this.#random());
+      const inTime = this.#clock.monotonicMs() + waitMs < dueMs;
+      if (!mayRepeat(request, fault) || attempt >= ATTEMPTS || !inTime) throw fault;
+      await this.#clock.sleep(waitMs, request.signal);
     }
   }
 
   /** A watch: calls `onLine` for each complete line until the server closes, nothing comes for `idleMs`, or it is aborted.
-   * A last line without an end is dropped: it may be half of one.
-   * @throws ApiError on anything but 200, and on a broken connection */
+   * @throws ApiError on anything but 200, and on a broken connection; and what `onLine` throws */
   async stream(
     path: string,
     query: Query,
     onLine: (line: Buffer) => void,
     signal: AbortSignal,
-    idleMs = 150_000,
+    idleMs = IDLE_MS,
   ): Promise<StreamEnd> {
-    const { headers, watches } = await this.#connect(false);
-    const idle = new AbortController();
-    let timer = this.#clock.after(idleMs, () => idle.abort());
-    const what = `watch ${path}`;
-    try {
-      const answer = await send(`${this.#server}${path}${queryText(query)}`, {
-        dispatcher: watches,
-        headers: { ...headers, accept: "application/json" },
-        signal: AbortSignal.any([signal, idle.signal]),
-        headersTimeout: 30_000,
-        bodyTimeout: 0,
-      });
-      this.#noteDate(answer.headers.date);
-      if (answer.statusCode !== 200)
-        throw errorOf(answer.statusCode, await answer.body.text(), header(answer.headers["retry-after"]), what);
-      if (!String(answer.headers["content-type"] ?? "").includes("json")) {
-        await answer.body.dump();
-        throw new ApiError(`Cannot ${what}: the answer is no JSON; is a proxy in between?`, {
-          status: 200,
-          kind: "server",
-        });
+    const request = { method: "GET", path, query } as const;
+    const ender = new Ender(this.#clock, signal, idleMs, new ApiError(`Silent: ${path}`, { kind: "timeout" }));
+    let thrown: { readonly error: unknown } | undefined;
+    const guarded = (line: Buffer): void => {
+      try {
+        onLine(line);
+      } catch (error) {
+        thrown = { error };
+        throw error;
       }
-      await readLines(answer.body, onLine, () => {
-        timer.cancel();
-        timer = this.#clock.after(idleMs, () => idle.abort());
-      });
+    };
+    try {
+      const { headers, watches } = await this.#credentials.get();
+      const answer = await this.#send(request, headers, watches, ender.signal);
+      if (answer.statusCode !== 200) throw await this.#refusal(answer, request);
+      await this.#expectJson(answer, request);
+      await readLines(answer.body, guarded, () => ender.postpone());
       return { kind: "closed" };
     } catch (error) {
+      if (thrown !== undefined) throw thrown.error;
       if (signal.aborted) return { kind: "aborted" };
-      if (idle.signal.aborted) return { kind: "idle" };
-      throw toApiError(error, { method: "GET", path });
+      if (ender.isOver) return { kind: "idle" };
+      const fault = toApiError(error, request, signal);
+      // The next watch reads its credentials anew.
+      if (fault.kind === "unauthorized") await this.#credentials.get(this.#clock.monotonicMs()).catch(() => undefined);
+      throw fault;
     } finally {
-      timer.cancel();
-    }
-  }
-
-  async #connect(fresh: boolean) {
-    const known = this.#credentials;
-    const nowMs = this.#clock.monotonicMs();
-    if (known !== undefined && !(fresh && nowMs - known.readAtMs > 1_000) && nowMs - known.readAtMs < CREDENTIALS_MS)
-      return known;
-    const options: RequestOptions = { headers: {} };
-    await this.#config.applyToHTTPSOptions(options);
-    const { ca, cert, key, rejectUnauthorized, servername, headers = {} } = options;
-    const tls = JSON.stringify([String(ca), String(cert), String(key), rejectUnauthorized, servername]);
-    const all = { ...(headers as Record<string, string>), "user-agent": this.#userAgent };
-    if (known?.tls === tls) {
-      this.#credentials = { ...known, headers: all, readAtMs: nowMs };
-      return this.#credentials;
-    }
-    const connect = clean({ ca, cert, key, rejectUnauthorized, servername });
-    this.#credentials = {
-      headers: all,
-      tls,
-      readAtMs: nowMs,
-      requests: new Agent({ allowH2: false, connections: 32, connect }),
-      watches: new Agent({ allowH2: false, pipelining: 0, bodyTimeout: 0, connect }),
-    };
-    return this.#credentials;
-  }
-
-  #noteDate(date: string | string[] | undefined): void {
-    const ms = Date.parse(String(date));
-    // The header counts whole seconds: the middle of that second is the best guess.
-    if (!Number.isNaN(ms)) {
-      const offset = ms + 500 - this.#clock.now();
-      if (this.#offsetMs === undefined || Math.abs(offset - this.#offsetMs) > 1_000)
-        this.#offsetMs = Math.abs(offset) < 1_000 ? 0 : offset;
+      ender.done();
     }
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#credentials?.requests.destroy(), this.#credentials?.watches.destroy()]);
+    await this.#credentials.close();
+  }
+
+  async #attempt(
+    request: ApiRequest,
+    leftMs: number,
+    credentialsSinceMs: number | undefined,
+  ): Promise<{ kind: "answer"; body: unknown } | { kind: "fault"; fault: ApiError }> {
+    const late = new ApiError(`Cannot ${describe(request)}: no answer in time`, { kind: "timeout" });
+    const ender = new Ender(this.#clock, request.signal, leftMs, late);
+    const startMs = this.#clock.monotonicMs();
+    let code = "<error>";
+    try {
+      const { headers, requests } = await this.#credentials.get(credentialsSinceMs).catch((cause: unknown) => {
+        throw new ApiError(`Cannot ${describe(request)}: credentials are not to be had`, { kind: "network", cause });
+      });
+      if (request.method !== "GET") {
+        try {
+          this.#beforeWrite?.(request);
+        } catch (error) {
+          throw new Fenced(error);
+        }
+      }
+      const answer = await this.#send(request, headers, requests, ender.signal);
+      code = String(answer.statusCode);
+      if (answer.statusCode >= 300) throw await this.#refusal(answer, request);
+      return { kind: "answer", body: parseBody(await answer.body.text(), request) };
+    } catch (error) {
+      if (error instanceof Fenced) throw error.cause;
+      return { kind: "fault", fault: toApiError(error, request, request.signal) };
+    } finally {
+      ender.done();
+      const seconds = (this.#clock.monotonicMs() - startMs) / 1_000;
+      restRequests.inc({ code, method: request.method, host: this.#host });
+      restRequestSeconds.observe({ verb: request.method, host: this.#host }, seconds);
+    }
+  }
+
+  async #send(
+    request: ApiRequest,
+    headers: Connection["headers"],
+    dispatcher: Connection["requests"],
+    signal: AbortSignal,
+  ) {
+    const sentMs = this.#clock.now();
+    const { method, path, query, body, contentType = "application/json" } = request;
+    const answer = await send(`${this.#server}${path}${queryText(query)}`, {
+      method,
+      dispatcher,
+      headers: {
+        ...headers,
+        accept: "application/json",
+        ...(body === undefined ? {} : { "content-type": contentType }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal,
+      // Our own limits end a request; undici's would come in between.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    this.#serverTime.note(header(answer.headers.date), sentMs, this.#clock.now());
+    return answer;
+  }
+
+  async #refusal(answer: Awaited<ReturnType<typeof send>>, request: ApiRequest): Promise<ApiError> {
+    const body = await answer.body.text();
+    return errorOf(
+      answer.statusCode,
+      body,
+      header(answer.headers["retry-after"]),
+      describe(request),
+      this.#clock.now(),
+    );
+  }
+
+  async #expectJson(answer: Awaited<ReturnType<typeof send>>, request: ApiRequest): Promise<void> {
+    if (header(answer.headers["content-type"])?.includes("json") === true) return;
+    await answer.body.dump();
+    throw noJson(request);
   }
 }
 
-function clean<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
+/** Ends a request when its caller gives up or when time is up. Listeners are taken off again: signals outlive requests. */
+class Ender {
+  isOver = false;
+  readonly #clock: Clock;
+  readonly #outer: AbortSignal | undefined;
+  readonly #limitMs: number;
+  readonly #reason: ApiError;
+  readonly #controller = new AbortController();
+  readonly #onAbort = (): void => this.#controller.abort(this.#outer?.reason);
+  #timer: { cancel(): void };
+
+  constructor(clock: Clock, outer: AbortSignal | undefined, limitMs: number, reason: ApiError) {
+    this.#clock = clock;
+    this.#outer = outer;
+    this.#limitMs = limitMs;
+    this.#reason = reason;
+    this.#timer = this.#start();
+    outer?.addEventListener("abort", this.#onAbort);
+    if (outer?.aborted === true) this.#onAbort();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Starts the time anew. */
+  postpone(): void {
+    this.#timer.cancel();
+    this.#timer = this.#start();
+  }
+
+  done(): void {
+    this.#timer.cancel();
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #start(): { cancel(): void } {
+    return this.#clock.after(this.#limitMs, () => {
+      this.isOver = true;
+      this.#controller.abort(this.#reason);
+    });
+  }
+}
+
+/** Carries what `beforeWrite` threw past the translation of network faults. */
+class Fenced {
+  readonly cause: unknown;
+
+  constructor(cause: unknown) {
+    this.cause = cause;
+  }
+}
+
+function mayRepeat({ method }: ApiRequest, { kind, status }: ApiError): boolean {
+  if (kind === "throttled") return true;
+  return method === "GET" && (kind === "network" || status === 502 || status === 503 || status === 504);
+}
+
+function describe({ method, path }: ApiRequest): string {
+  return `${method} ${path}`;
 }
 
 function header(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function parseBody(text: string, what: string): unknown {
+function parseBody(text: string, request: ApiRequest): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ApiError(`Cannot ${what}: the answer is no JSON; is a proxy in between?`, {
-      status: 200,
-      kind: "server",
-      cause,
-    });
+    throw noJson(request, cause);
   }
+}
+
+function noJson(request: ApiRequest, cause?: unknown): ApiError {
+  const message = `Cannot ${describe(request)}: the answer is no JSON; is a proxy in between?`;
+  return new ApiError(message, { status: 200, kind: "server", cause });
 }
 
 function queryText(query: Query = {}): string {
@@ -248,26 +306,9 @@ function queryText(query: Query = {}): string {
   return pairs.length === 0 ? "" : `?${pairs.map(([k, v]) => `${k}=${encodeURIComponent(String(v))}`).join("&")}`;
 }
 
-function toApiError(error: unknown, { method, path }: { method: string; path: string }): ApiError {
+function toApiError(error: unknown, request: ApiRequest, signal: AbortSignal | undefined): ApiError {
   if (error instanceof ApiError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new ApiError(`Cannot ${method} ${path}: ${message}`, { kind: "network", cause: error });
-}
-
-/** Splits at newlines on bytes, so that a character cut in two by a chunk is whole again before it is decoded. */
-async function readLines(
-  body: Dispatcher.ResponseData["body"],
-  onLine: (line: Buffer) => void,
-  onData: () => void,
-): Promise<void> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of body) {
-    onData();
-    let data: Buffer = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
-    for (let end = data.indexOf(10); end !== -1; end = data.indexOf(10)) {
-      onLine(data.subarray(0, end));
-      data = data.subarray(end + 1);
-    }
-    rest = data;
-  }
+  const kind = signal?.aborted === true ? "aborted" : "network";
+  return new ApiError(`Cannot ${describe(request)}: ${message}`, { kind, cause: error });
 }

@@ -43,7 +43,10 @@ export class WorkQueue {
 
   /** Adds after `ms`, unless the key is due earlier anyway. */
   addAfter(key: string, ms: number): void {
-    if (ms <= 0) return this.add(key);
+    if (ms <= 0) {
+      this.add(key);
+      return;
+    }
     const dueMs = this.#clock.monotonicMs() + ms;
     const known = this.#delayed.get(key);
     if (known !== undefined && known.dueMs <= dueMs) return;

@@ -1,0 +1,119 @@
+import { describeRef, type JsonPatchOperation, type KubeObject, type ObjectRef, refOf } from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import type { Write } from "../../core/plan.ts";
+import type { RolloutPlan } from "../../core/rollout/plan.ts";
+import type { Snapshot } from "../../core/rollout/snapshot.ts";
+import { isKind } from "../../kube/errors.ts";
+import { disownOperations } from "../../kube/managed-fields.ts";
+import type { Resources } from "../../kube/resource.ts";
+import type { Logger } from "../../telemetry/log.ts";
+
+const MANAGER = "zenith";
+
+/** What a pass wrote: by object, the version that the cache must have reached before the next decision. */
+export type Written = Map<string, { readonly ref: ObjectRef; readonly version: string }>;
+
+export interface Acted {
+  readonly written: Written;
+  /** The first write that failed; what stood behind it was not tried, but for the rest of its group. */
+  readonly error?: unknown;
+}
+
+/** Carries a plan out: writes in order, stopping at the first failure; the switches of a breach all at once, each on its
+ * own; status last. */
+export async function act(resources: Resources, snapshot: Snapshot, plan: RolloutPlan, log: Logger): Promise<Acted> {
+  const written: Written = new Map();
+  let error: unknown;
+  let rollout: KubeObject = snapshot.rollout;
+  for (const group of groupsOf(plan.writes)) {
+    const results = await Promise.allSettled(group.map((write) => send(resources, write)));
+    for (const [i, result] of results.entries()) {
+      const write = group[i] as Write;
+      if (result.status === "rejected") {
+        error ??= result.reason;
+        log.warn({ write: write.why, error: String(result.reason) }, "a write failed");
+        continue;
+      }
+      const object = result.value;
+      if (object === undefined) continue;
+      written.set(describeRef(refOf(object)), { ref: refOf(object), version: object.metadata.resourceVersion ?? "0" });
+      if (object.kind === "Rollout") rollout = object;
+    }
+    if (error !== undefined && group[0]?.together === undefined) break;
+  }
+  const gone = plan.target.release === true;
+  if (plan.status !== undefined && !gone && (error === undefined || plan.target.urgent !== undefined)) {
+    try {
+      const object = await writeStatus(resources, rollout as Rollout, plan.status);
+      written.set(describeRef(refOf(object)), { ref: refOf(object), version: object.metadata.resourceVersion ?? "0" });
+    } catch (cause) {
+      error ??= cause;
+    }
+  }
+  return error === undefined ? { written } : { written, error };
+}
+
+/** Writes of one `together` stand in one group; every other write is a group of its own. */
+function groupsOf(writes: readonly Write[]): Write[][] {
+  const groups: Write[][] = [];
+  for (const write of writes) {
+    const last = groups.at(-1);
+    if (last !== undefined && write.together !== undefined && last[0]?.together === write.together) last.push(write);
+    else groups.push([write]);
+  }
+  return groups;
+}
+
+/** @returns the object as it is now; undefined where it is gone */
+async function send(resources: Resources, write: Write): Promise<KubeObject | undefined> {
+  switch (write.verb) {
+    case "create":
+      return await resources.create(write.object);
+    case "jsonPatch":
+      return await patch(resources, write.ref, write.operations, write.resourceVersion, write.shared);
+    case "mergePatch":
+      return await resources.mergePatch(write.ref, write.patch);
+    case "delete":
+      try {
+        await resources.delete(write.ref, {
+          uid: write.uid,
+          ...(write.resourceVersion === undefined ? {} : { resourceVersion: write.resourceVersion }),
+        });
+      } catch (error) {
+        if (!isKind(error, "notFound")) throw error;
+      }
+      return undefined;
+    default: {
+      const never: never = write;
+      throw new Error(`Unknown write ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+async function patch(
+  resources: Resources,
+  ref: ObjectRef,
+  operations: readonly JsonPatchOperation[],
+  resourceVersion: string,
+  shared: readonly string[] = [],
+): Promise<KubeObject> {
+  const guard: JsonPatchOperation = { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion };
+  const object = await resources.jsonPatch<KubeObject>(ref, [guard, ...operations]);
+  const disown = disownOperations(object, MANAGER, shared);
+  if (disown.length === 0) return object;
+  try {
+    return await resources.jsonPatch<KubeObject>(ref, disown);
+  } catch (error) {
+    // Someone wrote in between: what we wanted stands; the entry leaves with our next write.
+    if (isKind(error, "conflict", "invalid", "notFound")) return object;
+    throw error;
+  }
+}
+
+async function writeStatus(resources: Resources, rollout: Rollout, status: unknown): Promise<KubeObject> {
+  const operations: JsonPatchOperation[] = [
+    { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
+    { op: "add", path: "/status", value: status },
+  ];
+  return await resources.jsonPatch<KubeObject>(refOf(rollout), operations, "status");
+}

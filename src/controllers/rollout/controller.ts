@@ -1,0 +1,233 @@
+import { type KubeObject, type Route, refOf } from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import { planRollout, type RolloutPlan } from "../../core/rollout/plan.ts";
+import { settingsOf } from "../../core/rollout/settings.ts";
+import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
+import type { Routers } from "../../core/rollout/world.ts";
+import type { Clock } from "../../kube/clock.ts";
+import { ApiError, isKind } from "../../kube/errors.ts";
+import type { EventRecorder } from "../../kube/events.ts";
+import { controllerOf, type Resources } from "../../kube/resource.ts";
+import { compareVersions, type Store } from "../../kube/store.ts";
+import { WorkQueue } from "../../kube/workqueue.ts";
+import type { MetricsSource } from "../../metrics/prometheus.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "../../telemetry/metrics.ts";
+import { act, type Written } from "./act.ts";
+import { gather } from "./gather.ts";
+import { Measurements } from "./measurements.ts";
+import { type Key, keyOf, type Sources } from "./sources.ts";
+
+export interface Shell {
+  readonly sources: Sources;
+  readonly resources: Resources;
+  readonly routers: Routers;
+  readonly metrics: MetricsSource | undefined;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  /** Server time in milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly log: Logger;
+  readonly concurrency: number;
+}
+
+const CONTROLLER = "rollout";
+/** A cache that has not shown our own write by then is asked around. */
+const CATCH_UP_MS = 50;
+
+/** Gather, plan, act for each Rollout that something happened to. */
+export class RolloutController {
+  readonly #shell: Shell;
+  readonly #queue: WorkQueue;
+  readonly #measurements: Measurements;
+  /** What our last pass wrote, until the caches show it. */
+  readonly #pending = new Map<Key, Written>();
+  /** Rollouts that were read live since the start, or since their last conflict. */
+  readonly #confirmed = new Set<Key>();
+  readonly #templates = new Map<Key, { readonly generation: number; readonly problem: string | undefined }>();
+
+  constructor(shell: Shell) {
+    this.#shell = shell;
+    this.#queue = new WorkQueue({ name: CONTROLLER, concurrency: shell.concurrency, clock: shell.clock }, (key) =>
+      this.#pass(key),
+    );
+    this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#queue.add(key));
+    this.#listen();
+  }
+
+  start(): void {
+    for (const rollout of this.#shell.sources.rollouts.list()) this.#queue.add(keyOf(rollout));
+    this.#queue.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#queue.stop();
+  }
+
+  /** Each kind's events lead to the Rollouts that read such objects. */
+  #listen(): void {
+    const { sources } = this.#shell;
+    const add = (key: Key) => this.#queue.add(key);
+    sources.rollouts.subscribe((type, rollout) => {
+      if (type === "deleted") this.#forget(keyOf(rollout));
+      add(keyOf(rollout));
+    });
+    const owned = (object: KubeObject) => {
+      const owner = controllerOf(object);
+      if (owner?.kind === "Rollout") add(`${object.metadata.namespace ?? ""}/${owner.name}`);
+    };
+    sources.replicaSets.subscribe((_type, object) => owned(object));
+    sources.revisions.subscribe((_type, object) => owned(object));
+    const through = (index: string, value: (object: KubeObject) => string) => (_type: string, object: KubeObject) => {
+      for (const rollout of sources.rollouts.byIndex(index, value(object))) add(keyOf(rollout));
+    };
+    const ownName = (object: KubeObject) => keyOf(object);
+    sources.deployments.subscribe(through("workload", ownName));
+    sources.services.subscribe(through("service", ownName));
+    sources.slices.subscribe(
+      through(
+        "service",
+        (slice) => `${slice.metadata.namespace ?? ""}/${slice.metadata.labels?.["kubernetes.io/service-name"] ?? ""}`,
+      ),
+    );
+    for (const [kind, store] of sources.routes)
+      (store as Store<Route>).subscribe(through("route", (route) => `${kind}/${keyOf(route)}`));
+    sources.autoscalers.subscribe((_type, autoscaler) => {
+      const { kind, name } = autoscaler.spec.scaleTargetRef;
+      if (kind === "Deployment")
+        for (const rollout of sources.rollouts.byIndex("workload", `${autoscaler.metadata.namespace ?? ""}/${name}`))
+          add(keyOf(rollout));
+    });
+  }
+
+  /** One pass. Turns every error into another try, so that one broken object never stops the queue. */
+  async #pass(key: Key): Promise<void> {
+    const { clock, log } = this.#shell;
+    const startMs = clock.monotonicMs();
+    activeWorkers.inc({ controller: CONTROLLER });
+    try {
+      const againInMs = await this.#reconcile(key);
+      this.#queue.forget(key);
+      if (againInMs !== undefined) this.#queue.addAfter(key, Math.max(1, againInMs));
+      reconciles.inc({ controller: CONTROLLER, result: againInMs === undefined ? "success" : "requeue_after" });
+    } catch (error) {
+      const expected = isKind(error, "conflict", "exists", "notFound");
+      reconciles.inc({ controller: CONTROLLER, result: "error" });
+      if (!expected) {
+        reconcileErrors.inc({ controller: CONTROLLER });
+        log.error(
+          {
+            rollout: key,
+            error: error instanceof Error ? (error instanceof ApiError ? error.message : error.stack) : String(error),
+          },
+          "a pass failed; it is tried again",
+        );
+      }
+      this.#queue.addRateLimited(key);
+    } finally {
+      activeWorkers.dec({ controller: CONTROLLER });
+      reconcileSeconds.observe({ controller: CONTROLLER }, (clock.monotonicMs() - startMs) / 1_000);
+    }
+  }
+
+  async #reconcile(key: Key): Promise<number | undefined> {
+    const { sources, resources, routers, events, log, now } = this.#shell;
+    if (!this.#caughtUp(key)) return CATCH_UP_MS;
+    const nowMs = now();
+    const metrics = this.#measurements.take(key);
+    const snapshot = gather(sources, key, nowMs, metrics, this.#templates.get(key)?.problem);
+    if (snapshot === undefined) return undefined; // Gone; owner references clean up.
+    const plan = planRollout(snapshot, routers);
+    const moves = plan.writes.length > 0;
+    if (moves && !(await this.#isCurrent(key, snapshot.rollout))) {
+      this.#measurements.putBack(key, metrics.readings);
+      return CATCH_UP_MS;
+    }
+    const { written, error } = await act(resources, snapshot, plan, log);
+    if (written.size > 0) this.#pending.set(key, written);
+    this.#report(key, snapshot, plan, metrics);
+    if (error !== undefined) {
+      if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed.delete(key);
+      this.#measurements.putBack(key, metrics.readings);
+      throw error;
+    }
+    for (const { type, reason, message } of plan.notices) events.record(snapshot.rollout, type, reason, message);
+    const routes = snapshot.routes.flatMap(({ object }) => (object === undefined ? [] : [object as Route]));
+    const askInMs = this.#measurements.keep(
+      key,
+      plan.memory,
+      snapshot.rollout,
+      settingsOf(snapshot.rollout),
+      nowMs,
+      routes,
+    );
+    const waits = [plan.checkAgainInMs, askInMs].filter((ms) => ms !== undefined);
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  /** Whether the caches show all that we wrote in the pass before: nothing is decided on a world older than our own acts. */
+  #caughtUp(key: Key): boolean {
+    const pending = this.#pending.get(key);
+    if (pending === undefined) return true;
+    for (const [name, { ref, version }] of pending) {
+      const store = this.#storeOf(ref.kind);
+      const seen = store?.get(ref.namespace, ref.name)?.metadata.resourceVersion;
+      if (
+        store === undefined ||
+        compareVersions(store.version(), version) >= 0 ||
+        (seen !== undefined && compareVersions(seen, version) >= 0)
+      )
+        pending.delete(name);
+    }
+    if (pending.size > 0) return false;
+    this.#pending.delete(key);
+    return true;
+  }
+
+  #storeOf(kind: string): Store<KubeObject> | undefined {
+    const { sources } = this.#shell;
+    const stores: Readonly<Record<string, unknown>> = {
+      Rollout: sources.rollouts,
+      Deployment: sources.deployments,
+      ReplicaSet: sources.replicaSets,
+      ControllerRevision: sources.revisions,
+      Service: sources.services,
+    };
+    return (stores[kind] ?? sources.routes.get(kind)) as Store<KubeObject> | undefined;
+  }
+
+  /** After a start, and after a conflict, the Rollout is read live before anything is written: a cache may be behind. */
+  async #isCurrent(key: Key, rollout: Rollout): Promise<boolean> {
+    if (this.#confirmed.has(key)) return true;
+    const live = await this.#shell.resources.get<Rollout>(refOf(rollout));
+    if (live.metadata.resourceVersion !== rollout.metadata.resourceVersion) return false;
+    this.#confirmed.add(key);
+    return true;
+  }
+
+  /** One line for each decision, none for a pass that changed nothing. */
+  #report(key: Key, { rollout }: Snapshot, plan: RolloutPlan, _metrics: MetricsView): void {
+    if (plan.writes.length === 0 && plan.status === undefined) return;
+    const { stage, mark, phase, reason, message, weightBp } = plan.target;
+    this.#shell.log.info(
+      {
+        rollout: key,
+        phase,
+        stage,
+        mark,
+        reason,
+        weight: weightBp / 100,
+        writes: plan.writes.map(({ why }) => why),
+        generation: rollout.metadata.generation,
+      },
+      message === "" ? phase : message,
+    );
+  }
+
+  #forget(key: Key): void {
+    this.#pending.delete(key);
+    this.#confirmed.delete(key);
+    this.#templates.delete(key);
+    this.#measurements.forget(key);
+  }
+}

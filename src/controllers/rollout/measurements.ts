@@ -1,0 +1,148 @@
+import type { Route } from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import { readFromMs, startAnalysis } from "../../core/analysis/judge.ts";
+import type { Reading } from "../../core/analysis/model.ts";
+import { readCheckpoint } from "../../core/rollout/analyse.ts";
+import { childName } from "../../core/rollout/names.ts";
+import type { Settings } from "../../core/rollout/settings.ts";
+import type { AnalysisMemory, MetricsView } from "../../core/rollout/snapshot.ts";
+import type { Clock } from "../../kube/clock.ts";
+import { measure } from "../../metrics/measure.ts";
+import type { MetricsSource } from "../../metrics/prometheus.ts";
+import type { LabelNames, Source } from "../../metrics/queries.ts";
+import type { SideNames, Subject } from "../../metrics/template.ts";
+import type { Key } from "./sources.ts";
+
+interface Entry {
+  readings: readonly Reading[];
+  askedMs?: number; // monotonic
+  asking?: Promise<void>;
+  memory?: AnalysisMemory;
+}
+
+/** Asks the metrics source on behalf of Rollouts, each at its own interval, beside the work queue: a slow Prometheus delays
+ * nobody's pass. Answers wait here for the next pass, which `onAnswer` calls for. */
+export class Measurements {
+  readonly #source: MetricsSource | undefined;
+  readonly #clock: Clock;
+  readonly #onAnswer: (key: Key) => void;
+  readonly #entries = new Map<Key, Entry>();
+
+  constructor(source: MetricsSource | undefined, clock: Clock, onAnswer: (key: Key) => void) {
+    this.#source = source;
+    this.#clock = clock;
+    this.#onAnswer = onAnswer;
+  }
+
+  /** What has come in since the last pass; it is handed out once. */
+  take(key: Key): MetricsView {
+    const entry = this.#entries.get(key);
+    const readings = entry?.readings ?? [];
+    if (entry !== undefined) entry.readings = [];
+    return {
+      source: this.#source === undefined ? { kind: "none" } : { kind: "ready" },
+      readings,
+      ...(entry?.memory === undefined ? {} : { memory: entry.memory }),
+    };
+  }
+
+  /** Keeps what the judge knows, and asks again when it is time.
+   * @returns milliseconds until the next question; undefined where nothing is being judged */
+  keep(
+    key: Key,
+    memory: AnalysisMemory | undefined,
+    rollout: Rollout,
+    settings: Settings,
+    nowMs: number,
+    routes: readonly Route[],
+  ): number | undefined {
+    if (memory === undefined || settings.analysis === undefined || this.#source === undefined) {
+      this.#entries.delete(key);
+      return undefined;
+    }
+    const entry: Entry = this.#entries.get(key) ?? { readings: [] };
+    this.#entries.set(key, entry);
+    entry.memory = memory;
+    const sinceMs = entry.askedMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs() - entry.askedMs;
+    const leftMs = settings.analysis.intervalMs - sinceMs;
+    if (leftMs > 0 || entry.asking !== undefined) return Math.max(leftMs, 10);
+    entry.askedMs = this.#clock.monotonicMs();
+    entry.asking = this.#ask(key, entry, memory, rollout, settings, nowMs, routes).finally(() => {
+      delete entry.asking;
+    });
+    return settings.analysis.intervalMs;
+  }
+
+  forget(key: Key): void {
+    this.#entries.delete(key);
+  }
+
+  /** Puts readings back that a pass could not act on. */
+  putBack(key: Key, readings: readonly Reading[]): void {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined && entry.readings.length === 0) entry.readings = readings;
+  }
+
+  async #ask(
+    key: Key,
+    entry: Entry,
+    memory: AnalysisMemory,
+    rollout: Rollout,
+    settings: Settings,
+    nowMs: number,
+    routes: readonly Route[],
+  ): Promise<void> {
+    const analysis = settings.analysis;
+    if (analysis === undefined || this.#source === undefined) return;
+    const state =
+      memory.state ?? readCheckpoint(rollout.status?.analysis?.checkpoint)?.state ?? startAnalysis(analysis, nowMs);
+    const labels = rollout.spec.analysis?.labels as LabelNames | undefined;
+    const readings = await measure(this.#source, {
+      subject: subjectOf(rollout, settings, memory.revision, routes),
+      source: (rollout.spec.analysis?.source ?? "http") as Source,
+      ...(labels === undefined ? {} : { labels }),
+      metrics: analysis.metrics,
+      sinceMs: readFromMs(analysis, state, nowMs),
+      nowMs,
+      windowMs: Math.max(60_000, 4 * analysis.intervalMs),
+    });
+    if (this.#entries.get(key) !== entry || entry.memory?.revision !== memory.revision) return;
+    entry.readings = readings;
+    this.#onAnswer(key);
+  }
+}
+
+/** What both sides are called: the revision that is judged, and the one that it is compared with. */
+function subjectOf(rollout: Rollout, settings: Settings, revision: string, routes: readonly Route[]): Subject {
+  const stable = rollout.status?.stable?.revision;
+  const other = stable === revision ? rollout.status?.progress?.previous : stable;
+  const side = (hash: string, service: string | undefined): SideNames => {
+    const replicaSet = childName(rollout.metadata.name, hash);
+    return {
+      hash,
+      replicaSet,
+      pods: `${escapeRegex(replicaSet)}-[a-z0-9]{5}`,
+      ...(service === undefined ? {} : { service }),
+    };
+  };
+  const controllers = routes.flatMap((route) =>
+    (route.status?.parents ?? []).flatMap(({ controllerName }) =>
+      controllerName === undefined ? [] : [controllerName],
+    ),
+  );
+  return {
+    namespace: rollout.metadata.namespace ?? "",
+    rollout: rollout.metadata.name,
+    ...(settings.service === undefined ? {} : { service: settings.service }),
+    canary: side(revision, settings.canaryService),
+    ...(other === undefined
+      ? {}
+      : { stable: side(other, settings.canaryService === undefined ? undefined : settings.service) }),
+    weightBp: rollout.status?.weights?.writtenBp ?? 0,
+    ...(controllers.length === 0 ? {} : { gatewayControllers: [...new Set(controllers)] }),
+  };
+}
+
+function escapeRegex(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
