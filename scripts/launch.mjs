@@ -2,6 +2,7 @@
 // and hands over to the Node that the project brings. Only node: builtins here: a fresh clone has no node_modules.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
+import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -50,6 +51,8 @@ const child = spawn(nodeToUse(), ["--disable-warning=ExperimentalWarning", join(
   stdio: "inherit",
   env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ""}` },
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+// At a terminal, Ctrl-C reaches the whole process group: passing it on would count as the second one, which forces.
+process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
+for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("error", (error) => fail(`Cannot start Node: ${error.message}`));
-child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
+child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

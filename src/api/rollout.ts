@@ -1,110 +1,609 @@
-import type { Condition, KubeObject, LabelSelector, PodTemplate } from "./kubernetes.ts";
-export type RolloutStep = {
-  weight?: number | string | undefined;
-  pause?: { for?: string | undefined } | undefined;
-  analysis?: { for?: string | undefined } | undefined;
+import { z } from "zod";
+import { type CelRule, cel } from "./crd.ts";
+import type { KubeObject } from "./kubernetes.ts";
+
+/**
+ * What a user may say in a Rollout, and what Zenith answers in its status. The only source: the CRD, the reference and the
+ * types come from here. Ranges and choices that deserve a hint are CEL rules, as a failing `enum` or `maximum` hides every
+ * other message.
+ */
+
+const DURATION = "^[0-9]{1,9}(s|m|h|d)$";
+const durationRules = (zero: boolean) => {
+  const unit = (u: string, most: number) =>
+    `(!self.endsWith('${u}') || int(self.substring(0, self.size() - 1)) <= ${most})`;
+  return [
+    {
+      rule: `self.matches('${DURATION}')`,
+      message: `'must be one integer and s, m, h or d, such as "10m" (got "' + self + '")'`,
+    },
+    {
+      rule: `!self.matches('${DURATION}') || (${unit("d", 365)} && ${unit("h", 8760)} && ${unit("m", 525600)} && ${unit("s", 31536000)})`,
+      message: `'must be at most 365d (got "' + self + '")'`,
+    },
+    ...(zero
+      ? []
+      : [{ rule: `!self.matches('^0+(s|m|h|d)$')`, message: `'must be longer than zero (got "' + self + '")'` }]),
+  ];
 };
-export type RolloutMetric = {
-  errorRate?: { max: string } | undefined;
-  latency?: { quantile?: number | undefined; max: string } | undefined;
-  query?:
-    | {
-        name: string;
-        promql: string;
-        max?: number | string | undefined;
-        min?: number | string | undefined;
-        consecutive?: number | undefined;
-        both?: boolean | undefined;
-      }
-    | undefined;
+const duration = (description: string) =>
+  z
+    .string()
+    .max(16)
+    .meta({ description, ...cel(...durationRules(false)) });
+const durationOrZero = (description: string) =>
+  z
+    .string()
+    .max(16)
+    .meta({ description, ...cel(...durationRules(true)) });
+
+const PERCENT = "^(100(\\\\.0{1,4})?|[0-9]{1,2}(\\\\.[0-9]{1,4})?)%$";
+const percentText = (description: string) =>
+  z
+    .string()
+    .max(10)
+    .meta({
+      description,
+      ...cel({
+        rule: `self.matches('${PERCENT}')`,
+        message: `'must be a percentage such as "0.5%", at most 100% (got "' + self + '")'`,
+      }),
+    });
+
+const intOrString = (description: string, ...rules: readonly CelRule[]) =>
+  z
+    .union([z.int(), z.string()])
+    .meta({
+      description,
+      "x-kubernetes-int-or-string": true,
+      maxLength: 10,
+      ...(rules.length === 0 ? {} : cel(...rules)),
+    });
+
+const WEIGHT_TEXT = "^(100(\\\\.0{1,2})?|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$";
+const weight = intOrString('Percent of traffic for the canary: 5, or "0.5%".', {
+  rule: `type(self) == int ? self >= 0 && self <= 100 : string(self).matches('${WEIGHT_TEXT}')`,
+  message: 'must be a percentage from 0 to 100, as a number or as text such as "0.5%"',
+});
+const surge = (description: string) =>
+  intOrString(description, {
+    rule: `type(self) == int ? self >= 0 && self <= 100000 : string(self).matches('^(100|[0-9]{1,2})%$')`,
+    message: 'must be a number of pods or a percentage such as "25%"',
+  });
+
+/** DNS labels as Kubernetes names Services, and subdomains as it names other objects. */
+const nameOf = (description: string) =>
+  z
+    .string()
+    .min(1)
+    .max(253)
+    .meta({
+      description,
+      ...cel({
+        rule: `self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')`,
+        message: `'must be the name of an object in the same namespace: lower case letters, digits, - and . (got "' + self + '")'`,
+      }),
+    });
+const serviceName = (description: string) =>
+  z
+    .string()
+    .min(1)
+    .max(63)
+    .meta({
+      description,
+      ...cel({
+        rule: `self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
+        message: `'must be the name of a Service in the same namespace (got "' + self + '")'`,
+      }),
+    });
+
+const oneOf = (names: readonly string[], what: string) => {
+  const count = names.map((name) => `(has(self.${name}) ? 1 : 0)`).join(" + ");
+  return {
+    rule: `${count} == 1`,
+    message: `${what} must have exactly one of ${names.join(", ")}`,
+  };
 };
-export interface RolloutSpec {
-  replicas?: number | undefined;
-  workloadRef?: { kind: string; name: string } | undefined;
-  selector?: LabelSelector | undefined;
-  template?: PodTemplate | undefined;
-  strategy?:
-    | {
-        canary?:
-          | {
-              steps?: RolloutStep[] | undefined;
-              preset?: string | undefined;
-              over?: string | undefined;
-              maxSurge?: number | string | undefined;
-              maxUnavailable?: number | string | undefined;
-              scaleDownDelay?: string | undefined;
-              settle?: string | undefined;
-              drain?: string | undefined;
-            }
-          | undefined;
-      }
-    | undefined;
-  traffic?:
-    | {
-        service: string;
-        canaryService?: string | undefined;
-        allowDoubleSplit?: boolean | undefined;
-        routes?: { httpRoute?: { name: string } | undefined; grpcRoute?: { name: string } | undefined }[] | undefined;
-      }
-    | undefined;
-  analysis?:
-    | {
-        disabled?: boolean | undefined;
-        interval?: string | undefined;
-        source?: string | undefined;
-        labels?: { namespace?: string | undefined; pod?: string | undefined; status?: string | undefined } | undefined;
-        metrics?: RolloutMetric[] | undefined;
-        onNoData?: { after?: string | undefined; then?: "hold" | "revert" | "ignore" | undefined } | undefined;
-        onUnsure?: { after?: string | undefined; then?: "pause" | "promote" | "revert" | undefined } | undefined;
-      }
-    | undefined;
-  bake?: string | undefined;
-  minReadySeconds?: number | undefined;
-  progressDeadline?: string | undefined;
-  revisionHistoryLimit?: number | undefined;
-  onDelete?: "handBack" | "delete" | "keep" | undefined;
-  waitFor?: "serving" | "promoted" | undefined;
-  paused?: boolean | undefined;
-}
-export interface RolloutStatus {
-  observedGeneration?: number;
-  workload?: { observedGeneration: number };
-  replicas?: number;
-  readyReplicas?: number;
-  replicasWanted?: number;
-  selector?: string;
-  phase?: string;
-  message?: string;
-  step?: { index: number; total: number; startedAt?: string };
-  weights?: { desired: number; written: number; effective: number; writtenBp: number; effectiveBp: number };
-  stable?: { revision: string; images: string[]; replicas: number; ready: number };
-  canary?: { revision: string; images: string[]; replicas: number; ready: number };
-  progress?: {
-    stage: string;
-    mark: string;
-    markSince?: string;
-    canary?: string;
-    previous?: string;
-    stepReady?: boolean;
-    paused?: boolean;
-    full?: boolean;
-    steps?: string;
-    because?: { revision: string; reason: string; message: string };
+const choice = <const Names extends readonly string[]>(names: Names, description: string) => {
+  const rule = {
+    rule: `self in [${names.map((n) => `'${n}'`).join(", ")}]`,
+    message: `'must be one of ${names.join(", ")} (got "' + self + '")'`,
   };
-  bake?: { startedAt: string; until: string };
-  rejected?: { revision: string; reason: string; message: string; at: string };
-  lastRequest?: { value: string; result: string; at: string };
-  analysis?: {
-    metrics?: { name: string; verdict: string; message: string; limit: number }[];
-    checkpoint?: string;
-    checkpointAt?: string;
-  };
-  history?: { revision: string; result: string; message: string; at: string; images: string[] }[];
-  conditions?: Condition[];
-  display?: { step: string; weight: string; ready: string };
-  collisionCount?: number;
-}
+  return z
+    .string()
+    .max(32)
+    .meta({ description, ...cel(rule) }) as unknown as z.ZodType<Names[number], Names[number]>;
+};
+
+const step = z
+  .object({
+    weight: weight.optional(),
+    pause: z
+      .object({ for: duration("How long; left out: until a person promotes.").optional() })
+      .meta({ description: "Waits." })
+      .optional(),
+    analysis: z
+      .object({ for: durationOrZero("At least this long.").optional() })
+      .meta({ description: "Waits at least this long, and until judged." })
+      .optional(),
+    setHeaderRoute: z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }).optional(),
+    setMirrorRoute: z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }).optional(),
+  })
+  .meta({
+    description: "One step; it has exactly one member.",
+    ...cel(
+      {
+        rule: "!has(self.setHeaderRoute) && !has(self.setMirrorRoute)",
+        message: "header routes and mirroring come in a later version; take the step out",
+      },
+      oneOf(["weight", "pause", "analysis", "setHeaderRoute", "setMirrorRoute"], "a step"),
+    ),
+  });
+
+const canary = z
+  .object({
+    steps: z
+      .array(step)
+      .max(50)
+      .meta({
+        description: "Steps of your own; the last weight, 100, is implied.",
+        "x-kubernetes-list-type": "atomic",
+        ...cel({ rule: "self.size() > 0", message: "must have at least one step; leave steps out for a preset" }),
+      })
+      .optional(),
+    preset: choice(
+      ["safe", "fast", "instant"],
+      "Steps that others have thought of: safe (5, 10, 25, 50, 75 %), fast (25, 50 %), instant.",
+    ).optional(),
+    over: duration("How long a preset takes in all: 7d for safe, 30m for fast.").optional(),
+    maxSurge: surge("Pods above `replicas` that a replica-only canary may have.").optional(),
+    maxUnavailable: surge("Pods below `replicas` that a replica-only canary may lack.").optional(),
+    scaleDownDelay: durationOrZero("How long the old side stays full after a hand-over.").optional(),
+    settle: durationOrZero("How long a weight must have been effective before it counts.").optional(),
+    drain: durationOrZero("How long pods without traffic are kept for what is under way.").optional(),
+  })
+  .meta({
+    ...cel(
+      { rule: "!(has(self.steps) && has(self.preset))", message: "steps and preset exclude each other; remove one" },
+      {
+        rule: "!has(self.over) || (has(self.preset) && self.preset != 'instant')",
+        message: "over belongs to preset safe or fast; name one, or remove over",
+      },
+      {
+        rule: "!(has(self.maxSurge) && has(self.maxUnavailable) && string(self.maxSurge) in ['0', '0%'] && string(self.maxUnavailable) in ['0', '0%'])",
+        message: "maxSurge and maxUnavailable must not both be 0: no pod could ever be replaced",
+      },
+    ),
+  });
+
+const metric = z
+  .object({
+    errorRate: z.object({ max: percentText("The highest share of requests that may fail.") }).optional(),
+    latency: z
+      .object({
+        quantile: z
+          .number()
+          .optional()
+          .meta({
+            description: "95 for P95.",
+            ...cel({
+              rule: "self >= 50.0 && self < 100.0",
+              message: "must be from 50 to below 100, such as 95 for P95",
+            }),
+          }),
+        max: z
+          .string()
+          .max(16)
+          .meta({
+            description: "The slowest that this quantile may be: 500ms or 2s.",
+            ...cel({
+              rule: "self.matches('^[0-9]{1,9}(ms|s|m)$') && !self.matches('^0+(ms|s|m)$')",
+              message: `'must be a time such as "500ms" or "2s" (got "' + self + '")'`,
+            }),
+          }),
+      })
+      .optional(),
+    query: z
+      .object({
+        name: z
+          .string()
+          .min(1)
+          .max(63)
+          .meta({
+            ...cel({
+              rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+              message: `'must be lower case letters, digits and - (got "' + self + '")'`,
+            }),
+          }),
+        promql: z
+          .string()
+          .max(4096)
+          .meta({
+            description: "What Prometheus is asked; may name {{variables}}.",
+            ...cel({ rule: "self.trim().size() > 0", message: "must not be empty" }),
+          }),
+        max: z.number().optional(),
+        min: z.number().optional(),
+        consecutive: z
+          .int()
+          .max(1000)
+          .optional()
+          .meta({
+            description: "Breaches in a row that fail it; 3 unless said.",
+            ...cel({ rule: "self >= 1", message: "must be at least 1" }),
+          }),
+        both: z.boolean().optional().meta({ description: "Ask for stable too, and show both." }),
+      })
+      .meta({
+        ...cel(
+          {
+            rule: "has(self.max) || has(self.min)",
+            message: "a query needs max, min or both: without a limit nothing could fail",
+          },
+          {
+            rule: "!has(self.max) || !has(self.min) || self.min < self.max",
+            message: "min must be below max",
+          },
+        ),
+      })
+      .optional(),
+  })
+  .meta({ ...cel(oneOf(["errorRate", "latency", "query"], "a metric")) });
+
+const nameOfMetric = "(has(m.query) ? m.query.name : (has(m.errorRate) ? 'error-rate' : 'latency'))";
+const analysis = z
+  .object({
+    disabled: z.boolean().optional().meta({ description: "Turns judging off." }),
+    interval: duration("How often Prometheus is asked; should be its scrape interval. 15s unless said.").optional(),
+    source: choice(
+      ["http", "otel", "istio", "envoy", "nginx", "traefik", "linkerd"],
+      "Where requests are counted; http unless said.",
+    ).optional(),
+    labels: z
+      .object({
+        namespace: z.string().max(128).optional(),
+        pod: z.string().max(128).optional(),
+        status: z.string().max(128).optional(),
+      })
+      .optional()
+      .meta({ description: "Names of labels, where yours differ from the source's." }),
+    metrics: z
+      .array(metric)
+      .max(20)
+      .optional()
+      .meta({
+        description: "What is judged; error rate up to 1 % and P95 up to 500 ms unless said.",
+        "x-kubernetes-list-type": "atomic",
+        ...cel(
+          {
+            rule: "self.size() > 0",
+            message: "must have at least one metric; leave metrics out for the defaults, or set disabled",
+          },
+          {
+            rule: `self.all(m, self.exists_one(n, ${nameOfMetric} == ${nameOfMetric.replaceAll("m.", "n.")}))`,
+            message: "names of metrics must differ: error-rate, latency and the names of queries",
+          },
+        ),
+      }),
+    onNoData: z
+      .object({ after: duration("").optional(), then: choice(["hold", "revert", "ignore"], "").optional() })
+      .optional(),
+    onUnsure: z
+      .object({ after: duration("").optional(), then: choice(["pause", "promote", "revert"], "").optional() })
+      .optional(),
+  })
+  .meta({ description: "How the canary is judged, from its first weight to the end of the bake." });
+
+const routeRef = (kind: string) => z.object({ name: nameOf(`An ${kind} in the same namespace.`) });
+const traffic = z
+  .object({
+    service: serviceName("What clients call and routes name; its selector is pinned."),
+    canaryService: serviceName("Made and owned by Zenith unless it exists; <service>-canary unless said.").optional(),
+    routes: z
+      .array(
+        z
+          .object({ httpRoute: routeRef("HTTPRoute").optional(), grpcRoute: routeRef("GRPCRoute").optional() })
+          .meta({ ...cel(oneOf(["httpRoute", "grpcRoute"], "a route")) }),
+      )
+      .max(16)
+      .optional()
+      .meta({
+        description: "Without any, the share of replicas is the share of traffic.",
+        "x-kubernetes-list-type": "atomic",
+      }),
+    allowDoubleSplit: z.boolean().optional(),
+  })
+  .meta({
+    ...cel(
+      {
+        rule: "!has(self.canaryService) || self.canaryService != self.service",
+        message: `'canaryService must differ from service (both are "' + self.service + '")'`,
+      },
+      {
+        rule: "has(self.canaryService) || !has(self.routes) || self.routes.size() == 0 || self.service.size() <= 56",
+        message: "service is too long for <service>-canary (63 characters); name a canaryService",
+      },
+    ),
+  });
+
+const labels = z.record(z.string().max(317), z.string().max(63)).meta({ maxProperties: 64 });
+const selector = z.object({ matchLabels: labels.optional() }).meta({
+  description: "As in a Deployment; matchLabels only.",
+  ...cel(
+    { rule: "has(self.matchLabels) && self.matchLabels.size() > 0", message: "must have matchLabels" },
+    {
+      rule: "self == oldSelf",
+      message: "is immutable, as in a Deployment; delete the Rollout with onDelete keep and make it anew",
+    },
+  ),
+});
+const template = z
+  .object({
+    metadata: z
+      .object({
+        labels: labels.optional(),
+        annotations: z.record(z.string().max(317), z.string().max(16_384)).meta({ maxProperties: 128 }).optional(),
+      })
+      .optional(),
+    spec: z.record(z.string(), z.unknown()).meta({ "x-kubernetes-preserve-unknown-fields": true }),
+  })
+  .meta({ description: "The pods, as in a Deployment; checked by the API server itself." });
+
+export const rolloutSpec = z
+  .object({
+    replicas: z
+      .int()
+      .optional()
+      .meta({
+        format: "int32",
+        description: "Pods in all; left out, whoever scales sets it.",
+        ...cel({
+          rule: "self >= 0 && self <= 100000",
+          message: "must be from 0 to 100000",
+        }),
+      }),
+    workloadRef: z
+      .object({
+        apiVersion: z.string().max(64).optional(),
+        kind: z
+          .string()
+          .max(63)
+          .meta({
+            ...cel({
+              rule: "self == 'Deployment'",
+              message: `'must be Deployment (got "' + self + '"); other kinds come later'`,
+            }),
+          }),
+        name: nameOf("A Deployment in the same namespace."),
+      })
+      .optional()
+      .meta({
+        description: "A Deployment that is taken over without a gap.",
+        ...cel({
+          rule: "self.name == oldSelf.name",
+          message:
+            "the name is immutable; delete the Rollout, which hands the Deployment back, and make one for the other",
+        }),
+      }),
+    selector: selector.optional(),
+    template: template.optional(),
+    strategy: z
+      .object({
+        canary: canary.optional(),
+        blueGreen: z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }).optional(),
+      })
+      .optional()
+      .meta({
+        ...cel({
+          rule: "!has(self.blueGreen)",
+          message: "blueGreen comes in a later version; use canary with preset instant",
+        }),
+      }),
+    traffic: traffic.optional(),
+    analysis: analysis.optional(),
+    gates: z
+      .array(z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }))
+      .max(16)
+      .optional()
+      .meta({
+        "x-kubernetes-list-type": "atomic",
+        ...cel({ rule: "self.size() == 0", message: "gates come in a later version; remove them" }),
+      }),
+    bake: durationOrZero("How long the new revision is judged after 100 %; 10m unless said.").optional(),
+    objectives: z.object({ errorRate: percentText("").optional(), p95: z.string().max(16).optional() }).optional(),
+    minReadySeconds: z
+      .int()
+      .optional()
+      .meta({
+        format: "int32",
+        ...cel({ rule: "self >= 0 && self <= 86400", message: "must be from 0 to 86400" }),
+      }),
+    progressDeadline: duration("How long a step's pods may take to be ready; 10m unless said.").optional(),
+    revisionHistoryLimit: z
+      .int()
+      .optional()
+      .meta({
+        format: "int32",
+        ...cel({ rule: "self >= 0 && self <= 100", message: "must be from 0 to 100" }),
+      }),
+    onDelete: choice(
+      ["handBack", "delete", "keep"],
+      "What becomes of the pods; handBack with workloadRef, else delete.",
+    ).optional(),
+    waitFor: choice(["serving", "promoted"], "What Helm and Flux wait for.").optional(),
+    paused: z.boolean().optional().meta({ description: "Nothing is raised while true." }),
+  })
+  .meta({
+    ...cel(
+      {
+        rule: "has(self.workloadRef) != has(self.template)",
+        message: "must have exactly one of workloadRef and template",
+      },
+      { rule: "has(self.selector) == has(self.template)", message: "selector and template belong together" },
+      {
+        rule: "!has(self.selector) || !has(self.template) || !has(self.selector.matchLabels) || self.selector.matchLabels.all(k, has(self.template.metadata) && has(self.template.metadata.labels) && k in self.template.metadata.labels && self.template.metadata.labels[k] == self.selector.matchLabels[k])",
+        message: "selector must match the labels of template",
+      },
+      {
+        rule: "!has(self.onDelete) || self.onDelete != 'handBack' || has(self.workloadRef)",
+        message: "onDelete handBack needs a workloadRef to hand back to",
+      },
+      {
+        rule: "has(self.workloadRef) == has(oldSelf.workloadRef)",
+        message: "cannot change between workloadRef and template",
+      },
+    ),
+  });
+
+/* Status is ours: bounded, but never so tight that we would refuse our own words. */
+const text = (most: number) => z.string().max(most);
+const side = z.object({ revision: text(63), images: z.array(text(1024)).max(16), replicas: z.int(), ready: z.int() });
+const condition = z.object({
+  type: text(64),
+  status: z.enum(["True", "False", "Unknown"]),
+  reason: text(128),
+  message: text(2048),
+  lastTransitionTime: z.iso.datetime().meta({ format: "date-time" }),
+  observedGeneration: z.int().optional(),
+});
+
+export const rolloutStatus = z.object({
+  observedGeneration: z.int().optional(),
+  workload: z.object({ observedGeneration: z.int() }).optional(),
+  replicas: z.int().optional(),
+  readyReplicas: z.int().optional(),
+  replicasWanted: z.int().optional(),
+  selector: text(256).optional(),
+  phase: text(32).optional(),
+  message: text(2048).optional(),
+  step: z.object({ index: z.int(), total: z.int(), startedAt: text(40).optional() }).optional(),
+  weights: z
+    .object({
+      desired: z.number(),
+      written: z.number(),
+      effective: z.number(),
+      writtenBp: z.int(),
+      effectiveBp: z.int(),
+    })
+    .optional(),
+  stable: side.optional(),
+  canary: side.optional(),
+  progress: z
+    .object({
+      stage: text(32),
+      mark: text(64),
+      markSince: text(40).optional(),
+      canary: text(63).optional(),
+      previous: text(63).optional(),
+      stepReady: z.boolean().optional(),
+      paused: z.boolean().optional(),
+      full: z.boolean().optional(),
+      steps: text(4096).optional(),
+      because: z.object({ revision: text(63), reason: text(64), message: text(2048) }).optional(),
+    })
+    .optional()
+    .meta({ description: "Where Zenith stands; for its own use." }),
+  bake: z.object({ startedAt: text(40), until: text(40) }).optional(),
+  rejected: z.object({ revision: text(63), reason: text(64), message: text(2048), at: text(40) }).optional(),
+  lastRequest: z.object({ value: text(512), result: text(512), at: text(40) }).optional(),
+  analysis: z
+    .object({
+      metrics: z
+        .array(
+          z.object({
+            name: text(63),
+            verdict: text(16),
+            value: z.number().optional(),
+            limit: z.number(),
+            stableValue: z.number().optional(),
+            evidence: z.number().optional(),
+            requests: z.number().optional(),
+            message: text(1024),
+          }),
+        )
+        .max(20)
+        .optional(),
+      checkpoint: text(40_000).optional(),
+      checkpointAt: text(40).optional(),
+    })
+    .optional(),
+  history: z
+    .array(
+      z.object({
+        revision: text(63),
+        result: text(32),
+        message: text(1024),
+        at: text(40),
+        images: z.array(text(1024)).max(16),
+      }),
+    )
+    .max(10)
+    .optional(),
+  conditions: z
+    .array(condition)
+    .max(16)
+    .optional()
+    .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] }),
+  display: z
+    .object({ step: text(16), weight: text(16), ready: text(32) })
+    .optional()
+    .meta({ description: "What the columns of kubectl get show." }),
+  collisionCount: z.int().optional(),
+});
+
+export type RolloutStep = z.input<typeof step>;
+export type RolloutMetric = z.input<typeof metric>;
+export type RolloutSpec = z.input<typeof rolloutSpec>;
+export type RolloutStatus = z.input<typeof rolloutStatus>;
+
 export interface Rollout extends KubeObject {
   readonly spec: RolloutSpec;
   readonly status?: RolloutStatus;
 }
+
+export const rolloutCrd = {
+  kind: "Rollout",
+  plural: "rollouts",
+  shortName: "zr",
+  description:
+    "A workload whose new versions take traffic in steps, judged against Prometheus, and taken back when they hurt.",
+  columns: [
+    { name: "Status", type: "string", jsonPath: ".status.phase", description: "Where the Rollout stands." },
+    { name: "Step", type: "string", jsonPath: ".status.display.step", description: "The step it is at." },
+    {
+      name: "Weight",
+      type: "string",
+      jsonPath: ".status.display.weight",
+      description: "Traffic of the newest revision.",
+    },
+    { name: "Ready", type: "string", jsonPath: ".status.display.ready", description: "Ready pods of those asked for." },
+    {
+      name: "Canary",
+      type: "string",
+      jsonPath: ".status.canary.revision",
+      description: "The revision on its way.",
+      priority: 1,
+    },
+    {
+      name: "Stable",
+      type: "string",
+      jsonPath: ".status.stable.revision",
+      description: "The revision that serves.",
+      priority: 1,
+    },
+    {
+      name: "Analysis",
+      type: "string",
+      jsonPath: ".status.analysis.metrics[*].verdict",
+      description: "Verdicts, in the order of the metrics.",
+      priority: 1,
+    },
+    { name: "Message", type: "string", jsonPath: ".status.message", description: "One sentence.", priority: 1 },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Since it was made." },
+  ],
+  scale: {
+    specReplicasPath: ".spec.replicas",
+    statusReplicasPath: ".status.replicas",
+    labelSelectorPath: ".status.selector",
+  },
+} as const;

@@ -39,3 +39,12 @@ export function parsePercent(text: string): number {
     throw new UnitError(`must be a percentage such as "0.5%", at most 100% (got ${JSON.stringify(text)})`);
   return value / 100;
 }
+
+/** @example parseLatencyMs("500ms") // 500 */
+export function parseLatencyMs(text: string): number {
+  const match = /^([0-9]{1,9})(ms|s|m)$/.exec(text);
+  const ms = Number(match?.[1]) * { ms: 1, s: 1_000, m: 60_000 }[match?.[2] as "ms" | "s" | "m"];
+  if (match === null || ms === 0)
+    throw new UnitError(`must be a time such as "500ms" or "2s" (got ${JSON.stringify(text)})`);
+  return ms;
+}

@@ -72,7 +72,10 @@ export class FakeClock implements Clock {
   after(ms: number, fn: () => void): { cancel(): void } {
     const timer = { dueMs: this.#nowMs + ms, order: this.#order++, fn };
     this.#timers.push(timer);
-    return { cancel: () => void (this.#timers = this.#timers.filter((t) => t !== timer)) };
+    const cancel = (): void => {
+      this.#timers = this.#timers.filter((t) => t !== timer);
+    };
+    return { cancel };
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

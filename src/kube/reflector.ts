@@ -1,31 +1,54 @@
 import type { KubeObject } from "../api/kubernetes.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { cacheObjects, watchEvents, watchRestarts } from "../telemetry/metrics.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import { ApiError, isKind } from "./errors.ts";
+import { type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
+import { ApiError } from "./errors.ts";
 import { type ListPage, pathOf, type ResourceType } from "./resource.ts";
 import { compareVersions, type Store } from "./store.ts";
 import type { ApiClient } from "./transport.ts";
 
 export interface ReflectorOptions {
+  /** Watches this namespace alone, and fills that part of the store. */
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly clock?: Clock;
-  readonly random?: () => number;
+  readonly random?: Random;
   readonly log?: Logger;
-  /** Called where a consistent list is older than what we know: the server was restored, and the cache is of another world. */
+  /** Called where a consistent answer is older than what we know: the server was restored, and the cache is of another world.
+   * The store is left as it is; whoever goes on after this call is told again. */
   readonly onRestoredServer?: (kind: string) => void;
+  /** A kind that the cluster may lack: until its definition is installed, the store counts as full and is empty. */
+  readonly optional?: boolean;
+  /** A watch that says nothing for so long, bookmarks included, is ended. */
   readonly idleMs?: number;
   readonly pageSize?: number;
 }
 
+/** Why a session ended: the reason is a label of `watch_restarts_total`. */
+interface End {
+  readonly reason: string;
+  readonly retryAfterMs?: number | undefined;
+  readonly error?: ApiError;
+}
+
 const FIRST_WAIT_MS = 800;
 const LONGEST_WAIT_MS = 30_000;
+/** A session that lived so long shows that the server is well, and the next wait is the first one again. */
 const HEALTHY_MS = 120_000;
+/** A server that closes sooner than this is not asked again at once. */
+const SHORT_LIVED_MS = 1_000;
+const LIST_TIMEOUT_MS = 60_000;
+const MOST_LATE_MS = 30_000;
+const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
+
+type WatchEvent<T> = {
+  readonly type: string;
+  readonly object: T & { code?: number; reason?: string; message?: string };
+};
 
 /**
- * Keeps a store equal to the API server's objects of one kind: list, then watch with bookmarks, for ever. Every way in which
- * a watch can end has a name and a wait; none ends the reflector but its signal.
+ * Keeps a store equal to the API server's objects of one kind, for ever: the whole as a stream or as a list in pages, then a
+ * watch with bookmarks. Every way in which a session can end has a name and a wait; only its signal ends the reflector.
  */
 export class Reflector<T extends KubeObject> {
   readonly type: ResourceType;
@@ -33,7 +56,15 @@ export class Reflector<T extends KubeObject> {
   readonly #client: ApiClient;
   readonly #options: ReflectorOptions;
   readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #part: string;
+  readonly #path: string;
+  /** Where the next watch goes on; undefined where the whole is needed first. */
   #version: string | undefined;
+  /** Whether the server was seen to refuse the whole as a stream. */
+  #refusesStreams = false;
+  /** After a session that broke, the server may be another: it is asked how old it is first. */
+  #mustVerify = false;
   #lastHeardMs: number;
 
   constructor(client: ApiClient, type: ResourceType, store: Store<T>, options: ReflectorOptions = {}) {
@@ -42,139 +73,223 @@ export class Reflector<T extends KubeObject> {
     this.#client = client;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    this.#part = options.namespace ?? "";
+    this.#path = pathOf(type, options.namespace);
     this.#lastHeardMs = this.#clock.monotonicMs();
+    store.expect(this.#part);
   }
 
   /** Milliseconds since anything was heard, bookmarks included. */
-  silentMs(): number {
+  lastEventAgeMs(): number {
     return this.#clock.monotonicMs() - this.#lastHeardMs;
   }
 
-  /** Runs until the signal is aborted. */
+  /** Runs until the signal is aborted.
+   * @throws what a listener of the store throws: that is a fault of ours, and no watch may hide it */
   async run(signal: AbortSignal): Promise<void> {
     let waitMs = FIRST_WAIT_MS;
     while (!signal.aborted) {
       const startMs = this.#clock.monotonicMs();
-      const { reason, retryAfterMs, error } = await this.#session(signal);
+      const end = await this.#session(signal);
       if (signal.aborted) return;
-      watchRestarts.inc({ kind: this.type.kind, reason });
+      watchRestarts.inc({ kind: this.type.kind, reason: end.reason });
+      this.#tell(end);
       const livedMs = this.#clock.monotonicMs() - startMs;
       if (livedMs > HEALTHY_MS) waitMs = FIRST_WAIT_MS;
-      const clean = reason === "closed" || reason === "idle";
-      if (!clean)
-        this.#options.log?.warn(
-          { kind: this.type.kind, reason, error: error?.message },
-          "a watch ended; it begins again",
-        );
-      // A server that closes at once is not asked again at once.
-      const pause =
-        clean && livedMs > 1_000 ? 0 : (retryAfterMs ?? waitMs * (1 + (this.#options.random ?? Math.random)()));
-      if (!(clean && livedMs > 1_000)) waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2);
-      await this.#clock.sleep(pause, signal);
+      const regular = end.reason === "closed" || end.reason === "idle" || end.reason === "overdue";
+      if ((regular && livedMs > SHORT_LIVED_MS) || end.reason === "streamRefused") continue;
+      const pauseMs = end.retryAfterMs ?? waitMs * (1 + this.#random());
+      waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2);
+      await this.#clock.sleep(Math.min(pauseMs, 2 * LONGEST_WAIT_MS), signal);
     }
   }
 
-  async #session(signal: AbortSignal): Promise<{ reason: string; retryAfterMs?: number; error?: ApiError }> {
+  /** One list and watch, from where we stand to whatever ends it. */
+  async #session(signal: AbortSignal): Promise<End> {
     try {
-      if (this.#version === undefined) await this.#list(signal);
-      const end = await this.#watch(signal);
-      return { reason: end };
+      if (this.#mustVerify) await this.#verify(signal);
+      if (this.#version === undefined && this.#refusesStreams) await this.#list(signal);
+      const reason = await this.#watch(signal);
+      // Silence is as good as a break: a server that was restored to an older version has nothing to say for long.
+      this.#mustVerify = reason === "idle";
+      return { reason };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.kind === "gone" || error.reason === "Expired") this.#version = undefined;
-      return {
-        reason: error.kind,
-        error,
-        ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-      };
+      else this.#mustVerify = this.#version !== undefined;
+      if (error.kind === "notFound" && this.#options.optional === true) this.#absent();
+      return { reason: error.kind, error, retryAfterMs: error.retryAfterMs };
     }
   }
 
+  /** Asks for no object, but for how old the server is. Without resourceVersion the answer is consistent. */
+  async #verify(signal: AbortSignal): Promise<void> {
+    const page = await this.#page(signal, { limit: 1 });
+    this.#refuseOlder(page.metadata.resourceVersion ?? "0");
+    this.#mustVerify = false;
+  }
+
   async #list(signal: AbortSignal): Promise<void> {
-    const { namespace, labelSelector, pageSize = 500 } = this.#options;
+    const { pageSize = 500, labelSelector } = this.#options;
     const items: T[] = [];
     let next: string | undefined;
     let version = "0";
     do {
-      const page: ListPage<T> = await this.#client.request({
-        method: "GET",
-        path: pathOf(this.type, namespace),
-        query: { limit: pageSize, continue: next, labelSelector },
-        signal,
-        timeoutMs: 60_000,
-      });
+      const page: ListPage<T> = await this.#page(signal, { limit: pageSize, continue: next, labelSelector });
       for (const item of page.items) items.push(this.#strip(item));
       version = page.metadata.resourceVersion ?? version;
       next = page.metadata.continue || undefined;
+      // Between two pages the event loop turns.
       await new Promise((resolve) => setImmediate(resolve));
     } while (next !== undefined);
-    // A list without resourceVersion is consistent: one older than what we know comes from another history.
-    if (compareVersions(version, this.store.version()) < 0 && this.store.hasSynced())
-      this.#options.onRestoredServer?.(this.type.kind);
+    this.#take(items, version);
+  }
+
+  async #page(signal: AbortSignal, query: Readonly<Record<string, string | number | undefined>>): Promise<ListPage<T>> {
+    const request = { method: "GET", path: this.#path, query, signal, timeoutMs: LIST_TIMEOUT_MS } as const;
+    const page = await this.#client.request<ListPage<T>>(request);
     this.#heard();
-    this.store.replace(items, version);
-    cacheObjects.set({ kind: this.type.kind }, this.store.size);
+    return page;
+  }
+
+  /** The whole of our part, consistently read. */
+  #take(items: readonly T[], version: string): void {
+    this.#refuseOlder(version);
+    for (const item of items) {
+      const { namespace = "", name, resourceVersion = "0" } = item.metadata;
+      const known = this.store.get(namespace, name)?.metadata.resourceVersion ?? "0";
+      if (compareVersions(resourceVersion, known) < 0) this.#restored();
+    }
+    this.store.replace(items, version, this.#part);
     this.#version = version;
+    this.#mustVerify = false;
+    cacheObjects.set({ kind: this.type.kind }, this.store.size);
+  }
+
+  /** A consistent read that is older than what we know comes from another history: a backup was restored. */
+  #refuseOlder(version: string): void {
+    if (compareVersions(version, this.store.version(this.#part)) < 0) this.#restored();
+  }
+
+  #restored(): never {
+    this.#version = undefined;
+    this.#options.onRestoredServer?.(this.type.kind);
+    throw new ApiError(`Cannot read ${this.#path}: the server is older than what was seen of it`, { kind: "server" });
   }
 
   async #watch(signal: AbortSignal): Promise<string> {
-    const { namespace, labelSelector, idleMs, random = Math.random } = this.#options;
-    const query = {
-      watch: true,
-      allowWatchBookmarks: true,
-      resourceVersion: this.#version,
-      labelSelector,
-      timeoutSeconds: Math.round(290 + 300 * random()),
-    };
+    const timeoutSeconds = Math.round(290 + 300 * this.#random());
+    const start = this.#version;
+    let initial: T[] | undefined = start === undefined ? [] : undefined;
     let fault: ApiError | undefined;
     const inner = new AbortController();
-    const end = await this.#client.stream(
-      pathOf(this.type, namespace),
-      query,
-      (line) => {
-        if (fault !== undefined) return;
-        fault = this.#event(line);
-        if (fault !== undefined) inner.abort();
-      },
-      AbortSignal.any([signal, inner.signal]),
-      idleMs,
-    );
-    if (fault !== undefined) throw fault;
-    return end.kind;
+    const limitMs = timeoutSeconds * 1_000 + MOST_LATE_MS;
+    const limit = this.#clock.after(limitMs, () => inner.abort());
+    // A server that does not know how to stream the whole may watch on in silence.
+    const whole = this.#clock.after(LIST_TIMEOUT_MS, () => {
+      if (initial !== undefined) inner.abort();
+    });
+    const onLine = (line: Buffer): void => {
+      if (fault !== undefined) return;
+      const event = this.#parse(line);
+      if (event instanceof ApiError) {
+        fault = event;
+        inner.abort();
+      } else if (initial === undefined) this.#event(event);
+      else if (event.type === "BOOKMARK") {
+        const annotations: Readonly<Record<string, string>> = event.object.metadata.annotations ?? {};
+        if (annotations[INITIAL_EVENTS_END] !== "true") return;
+        const items = initial;
+        initial = undefined;
+        this.#take(items, event.object.metadata.resourceVersion ?? "0");
+      } else initial.push(this.#strip(event.object));
+    };
+    try {
+      const query = this.#query(start, timeoutSeconds);
+      const end = await this.#client.stream(
+        this.#path,
+        query,
+        onLine,
+        AbortSignal.any([signal, inner.signal]),
+        this.#options.idleMs,
+      );
+      if (fault !== undefined) throw fault;
+      if (end.kind !== "aborted") return end.kind;
+      if (signal.aborted || initial === undefined) return "overdue";
+      return this.#refused();
+    } catch (error) {
+      // Older servers do not know the parameters, or may not combine them.
+      const refused = start === undefined && error instanceof ApiError && error.kind === "invalid";
+      if (refused) return this.#refused();
+      throw error;
+    } finally {
+      limit.cancel();
+      whole.cancel();
+    }
   }
 
-  /** Takes one line in; an ERROR event, or a line that is no event, is a fault that ends the watch. */
-  #event(line: Buffer): ApiError | undefined {
+  #refused(): string {
+    this.#refusesStreams = true;
+    return "streamRefused";
+  }
+
+  #query(
+    start: string | undefined,
+    timeoutSeconds: number,
+  ): Readonly<Record<string, string | number | boolean | undefined>> {
+    const { labelSelector } = this.#options;
+    const common = { watch: true, allowWatchBookmarks: true, labelSelector, timeoutSeconds };
+    if (start !== undefined) return { ...common, resourceVersion: start };
+    return { ...common, sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" };
+  }
+
+  /** One line as an event; a fault where it is none, or where it says that the watch has ended. */
+  #parse(line: Buffer): WatchEvent<T> | ApiError {
     this.#heard();
-    let event: { type: string; object: T & { code?: number; reason?: string; message?: string } };
+    const { kind } = this.type;
     try {
-      event = JSON.parse(line.toString("utf8"));
+      const event = JSON.parse(line.toString("utf8")) as WatchEvent<T>;
+      if (event.type !== "ERROR" && event.object.metadata !== undefined) return event;
+      const { code = 0, reason = "", message = "" } = event.object;
+      const gone = code === 410 || reason === "Expired" || reason === "Gone";
+      const fields = { status: code, kind: gone ? ("gone" as const) : ("server" as const), reason };
+      return new ApiError(`The watch of ${kind} ended: ${message.slice(0, 1_000)}`, fields);
     } catch (cause) {
-      return new ApiError(`Cannot read an event of ${this.type.kind}`, { kind: "network", cause });
+      return new ApiError(`Cannot read an event of ${kind}: the line is no event`, { kind: "network", cause });
     }
-    const { type, object } = event;
-    if (type === "ERROR") {
-      const gone = object.code === 410 || object.reason === "Expired" || object.reason === "Gone";
-      return new ApiError(`The watch of ${this.type.kind} ended: ${object.message ?? ""}`, {
-        status: object.code ?? 0,
-        kind: gone ? "gone" : "server",
-        reason: object.reason ?? "",
-      });
-    }
+  }
+
+  #event({ type, object }: WatchEvent<T>): void {
     watchEvents.inc({ kind: this.type.kind });
-    this.#version = object.metadata.resourceVersion ?? this.#version;
-    if (type === "BOOKMARK") this.store.advance(this.#version ?? "0");
+    const version = object.metadata.resourceVersion ?? "0";
+    if (compareVersions(version, this.#version ?? "0") > 0) this.#version = version;
+    if (type === "BOOKMARK") this.store.advance(version, this.#part);
     else if (type === "DELETED") this.store.remove(this.#strip(object));
     else this.store.set(this.#strip(object));
     cacheObjects.set({ kind: this.type.kind }, this.store.size);
-    return undefined;
+  }
+
+  /** The kind is not served: nothing of it exists. */
+  #absent(): void {
+    this.store.replace([], this.store.version(this.#part), this.#part);
+    this.#version = undefined;
+    this.#mustVerify = false;
   }
 
   #heard(): void {
     this.#lastHeardMs = this.#clock.monotonicMs();
   }
 
-  /** What nobody here reads and what makes most of an object's weight. Lists leave kind and apiVersion out of their items. */
+  #tell({ reason, error }: End): void {
+    if (error === undefined || error.kind === "gone") return;
+    const absent = error.kind === "notFound" && this.#options.optional === true;
+    const fields = { kind: this.type.kind, reason, error: error.message };
+    if (absent) this.#options.log?.debug(fields, "the cluster does not serve this kind; it is asked again");
+    else this.#options.log?.warn(fields, "a watch ended; it begins again");
+  }
+
+  /** Leaves out what nobody here reads and what makes most of an object's weight, and puts in what lists leave out. */
   #strip(object: T): T {
     const { managedFields: _fields, annotations, ...metadata } = object.metadata;
     const { "kubectl.kubernetes.io/last-applied-configuration": _applied, ...kept } = annotations ?? {};
@@ -185,8 +300,4 @@ export class Reflector<T extends KubeObject> {
       metadata: annotations === undefined ? metadata : { ...metadata, annotations: kept },
     };
   }
-}
-
-export function isMissingKind(error: unknown): boolean {
-  return isKind(error, "notFound");
 }

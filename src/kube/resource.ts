@@ -39,12 +39,15 @@ export interface ListPage<T> {
   readonly items: readonly T[];
 }
 
+/** The fieldManager of every write. */
+export const FIELD_MANAGER = "zenith";
+
 /** Reads and writes single objects as raw JSON: no field that we do not know is ever lost. */
 export class Resources {
   readonly #client: ApiClient;
   readonly #manager: string;
 
-  constructor(client: ApiClient, fieldManager = "zenith") {
+  constructor(client: ApiClient, fieldManager = FIELD_MANAGER) {
     this.#client = client;
     this.#manager = fieldManager;
   }

@@ -1,6 +1,6 @@
 import type { ObjectRef } from "../../api/kubernetes.ts";
 import type { Rollout, RolloutMetric, RolloutStep } from "../../api/rollout.ts";
-import { parseDurationMs, parsePercent, parseWeightBp } from "../../api/units.ts";
+import { parseDurationMs, parseLatencyMs, parsePercent, parseWeightBp } from "../../api/units.ts";
 import type { AnalysisSettings, MetricSpec } from "../analysis/model.ts";
 import { completeSteps, type Preset, presetSteps, type Step } from "./steps.ts";
 
@@ -110,7 +110,7 @@ function metricOf(metric: RolloutMetric): MetricSpec {
   }
   if (metric.latency !== undefined) {
     const { quantile, max } = metric.latency;
-    return { kind: "latency", name: "latency", quantile: (quantile ?? 95) / 100, maxMs: parseDurationMs(max) };
+    return { kind: "latency", name: "latency", quantile: (quantile ?? 95) / 100, maxMs: parseLatencyMs(max) };
   }
   const query = metric.query;
   if (query === undefined) throw new Error("A metric must have a member; admission checks it");

@@ -286,5 +286,5 @@ function rejectionOnObjects(
 
 /** A condition by type, where status has it. */
 export function conditionOf(status: RolloutStatus, type: string): Condition | undefined {
-  return status.conditions?.find((condition) => condition.type === type);
+  return status.conditions?.find((condition) => condition.type === type) as Condition | undefined;
 }

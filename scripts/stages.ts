@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** One stage of `npm test`. */
+export interface Stage {
+  readonly title: string;
+  readonly command: readonly string[];
+  /** A vitest run brings its own counts; another stage counts as one test. */
+  readonly vitest?: boolean;
+}
+
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const REPORTERS = ["--reporter=default", "--reporter=./scripts/reporter.ts"];
+
+/** What needs no cluster, within a minute: `npm run ok` runs these. */
+export const fastStages: readonly Stage[] = [
+  { title: "Generated files are current", command: ["node", "scripts/generate.ts", "--check"] },
+  { title: "Lint and format", command: ["biome", "check", "--error-on-warnings", "."] },
+  { title: "Types", command: ["tsc", "--noEmit", "-p", "."] },
+  { title: "Unit tests", command: ["vitest", "run", "--project", "unit", ...REPORTERS], vitest: true },
+];
+
+/** What takes longer: a sample of the simulation, then everything on a real control plane. */
+export const slowStages: readonly Stage[] = [
+  { title: "Simulation, a sample", command: ["node", "test/simulation/main.ts", "--seeds", "500"] },
+  {
+    title: "Tests on a real control plane",
+    command: ["vitest", "run", "--project", "cluster", ...REPORTERS],
+    vitest: true,
+  },
+];
+
+/** Runs the stages in turn; one that fails does not stop the next. Ends with the line `N passed, N failed, N skipped`.
+ * @returns the exit code: 1 when anything failed, 130 when interrupted */
+export async function runStages(stages: readonly Stage[]): Promise<number> {
+  const scratch = mkdtempSync(join(tmpdir(), "zenith-test-"));
+  const all: Counts[] = [];
+  try {
+    for (const stage of stages) {
+      const counts = await runStage(stage, join(scratch, "counts.json"));
+      if (counts === "interrupted") return 130;
+      all.push(counts);
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  const sum = addUp(all);
+  console.log(`\n${closingLine(sum)}`);
+  return sum.failed === 0 ? 0 : 1;
+}
+
+/** The last line of `npm test`, which tools read. */
+export function closingLine({ passed, failed, skipped }: Counts): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+export function addUp(counts: readonly Counts[]): Counts {
+  const total = (count: (c: Counts) => number) => counts.reduce((sum, c) => sum + count(c), 0);
+  return { passed: total((c) => c.passed), failed: total((c) => c.failed), skipped: total((c) => c.skipped) };
+}
+
+/** What a stage counts for. A run that ends badly has failed, whatever it counted: it may have died before it could count.
+ * @param written what the reporter wrote; undefined where it wrote nothing */
+export function countsOf(stage: Stage, code: number, written: Counts | undefined): Counts {
+  const counted = stage.vitest === true ? written : { passed: code === 0 ? 1 : 0, failed: 0, skipped: 0 };
+  if (counted === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  return code !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
+}
+
+async function runStage(stage: Stage, file: string): Promise<Counts | "interrupted"> {
+  const started = performance.now();
+  console.log(`\n== ${stage.title}`);
+  rmSync(file, { force: true });
+  const code = await runCommand(stage.command, { ZENITH_TEST_COUNTS: file });
+  if (code === "interrupted") return code;
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`-- ${stage.title}: ${code === 0 ? "ok" : "FAILED"} in ${seconds} s`);
+  const written = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Counts) : undefined;
+  return countsOf(stage, code, written);
+}
+
+/** Runs a command with our terminal. Signals are passed on, so that what it started can clean up. */
+export function runCommand(
+  [command = "", ...args]: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<number | "interrupted"> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, ...environment };
+    const child: ChildProcess = spawn(command, args, { stdio: ["ignore", "inherit", "inherit"], env });
+    let interrupted = false;
+    const handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => {
+      const handler = (): void => {
+        interrupted = true;
+        child.kill(signal);
+      };
+      process.on(signal, handler);
+      return () => process.off(signal, handler);
+    });
+    const end = (code: number): void => {
+      for (const off of handlers) off();
+      resolve(interrupted ? "interrupted" : code);
+    };
+    child.on("error", (error) => {
+      console.error(`Cannot run ${command}: ${error.message}`);
+      end(127);
+    });
+    child.on("exit", (code, signal) => end(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  });
+}

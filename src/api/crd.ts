@@ -1,0 +1,151 @@
+import { z } from "zod";
+
+/** A rule of a CRD: CEL, and what it says when it does not hold. `message` is CEL that yields text where it begins with an
+ * apostrophe, so that it can tell the value found. */
+export interface CelRule {
+  readonly rule: string;
+  readonly message: string;
+}
+
+/** The meta data that puts rules beside a schema. */
+export function cel(...rules: readonly CelRule[]): { readonly "x-kubernetes-validations": readonly object[] } {
+  return {
+    "x-kubernetes-validations": rules.map(({ rule, message }) =>
+      message.startsWith("'") ? { rule, messageExpression: message } : { rule, message },
+    ),
+  };
+}
+
+type Json = { [key: string]: unknown };
+
+/** Turns a zod schema into a structural OpenAPI schema as CRDs want it.
+ * @throws Error on whatever the API server would refuse or silently widen */
+export function structuralSchema(schema: z.ZodType): Json {
+  const raw = z.toJSONSchema(schema, {
+    target: "openapi-3.0",
+    io: "input",
+    reused: "inline",
+    cycles: "throw",
+    unrepresentable: "throw",
+  }) as Json;
+  return structural(raw, "");
+}
+
+const DROPPED = [
+  "$schema",
+  "$id",
+  "id",
+  "$defs",
+  "title",
+  "examples",
+  "deprecated",
+  "readOnly",
+  "additionalProperties",
+  "nullable",
+];
+const REFUSED = ["oneOf", "allOf", "not", "$ref", "uniqueItems", "anyOf"];
+
+function structural(raw: Json, path: string): Json {
+  if (raw["x-kubernetes-int-or-string"] === true) return intOrString(raw);
+  for (const key of REFUSED) if (raw[key] !== undefined) throw new Error(`${path || "."}: ${key} is not structural`);
+  if (raw["x-kubernetes-preserve-unknown-fields"] === true) return preserved(raw);
+  if (typeof raw.type !== "string") throw new Error(`${path || "."}: has no type`);
+  const schema: Json = Object.fromEntries(Object.entries(raw).filter(([key]) => !DROPPED.includes(key)));
+  if (isObject(raw.properties)) {
+    schema.properties = Object.fromEntries(
+      Object.entries(raw.properties).map(([key, value]) => [key, structural(value as Json, `${path}.${key}`)]),
+    );
+  }
+  if (isObject(raw.items)) schema.items = structural(raw.items, `${path}[]`);
+  if (isObject(raw.additionalProperties) && raw.properties === undefined) {
+    schema.additionalProperties = structural(raw.additionalProperties, `${path}{}`);
+    delete schema.propertyNames;
+  }
+  if (raw.type === "integer") tidyInteger(schema);
+  if (raw.type === "array" && raw.maxItems === undefined)
+    throw new Error(`${path}: a list without maxItems has no bounded cost`);
+  if (raw.type === "string" && raw.maxLength === undefined && raw.enum === undefined && raw.format === undefined)
+    throw new Error(`${path}: a string without maxLength has no bounded cost`);
+  return schema;
+}
+
+function intOrString({ description, ...raw }: Json): Json {
+  const kept = Object.fromEntries(
+    Object.entries(raw).filter(([key]) => key.startsWith("x-kubernetes-") || key === "default" || key === "maxLength"),
+  );
+  return {
+    ...(description === undefined ? {} : { description }),
+    anyOf: [{ type: "integer" }, { type: "string" }],
+    ...kept,
+  };
+}
+
+function preserved({ description, type, ...raw }: Json): Json {
+  const kept = Object.fromEntries(Object.entries(raw).filter(([key]) => key.startsWith("x-kubernetes-")));
+  return { ...(description === undefined ? {} : { description }), type: type ?? "object", ...kept };
+}
+
+/** zod bounds integers by what JavaScript can count; Kubernetes names the width instead. */
+function tidyInteger(schema: Json): void {
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  schema.format ??= typeof schema.maximum === "number" && schema.maximum <= 2_147_483_647 ? "int32" : "int64";
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export interface CrdOptions {
+  readonly kind: string;
+  readonly plural: string;
+  readonly shortName: string;
+  readonly description: string;
+  readonly columns: readonly { name: string; type: string; jsonPath: string; description: string; priority?: number }[];
+  readonly scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath: string };
+}
+
+/** A whole CustomResourceDefinition of `zenith.sh/v1alpha1`. */
+export function customResource(options: CrdOptions, spec: z.ZodType, status: z.ZodType): Json {
+  const singular = options.kind.toLowerCase();
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${options.plural}.zenith.sh` },
+    spec: {
+      group: "zenith.sh",
+      scope: "Namespaced",
+      names: {
+        kind: options.kind,
+        listKind: `${options.kind}List`,
+        plural: options.plural,
+        singular,
+        shortNames: [options.shortName],
+        categories: ["zenith"],
+      },
+      versions: [
+        {
+          name: "v1alpha1",
+          served: true,
+          storage: true,
+          additionalPrinterColumns: options.columns,
+          subresources: { status: {}, ...(options.scale === undefined ? {} : { scale: options.scale }) },
+          schema: {
+            openAPIV3Schema: {
+              description: options.description,
+              type: "object",
+              required: ["spec"],
+              properties: {
+                apiVersion: { type: "string" },
+                kind: { type: "string" },
+                metadata: { type: "object" },
+                spec: structuralSchema(spec),
+                status: structuralSchema(status),
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+}
