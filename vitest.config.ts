@@ -15,9 +15,10 @@ export default defineConfig({
         test: {
           name: "cluster",
           include: ["test/**/*.cluster.test.ts"],
+          globalSetup: ["./scripts/cluster-setup.ts"],
           testTimeout: 120_000,
-          hookTimeout: 1_200_000,
-          maxWorkers: 2,
+          hookTimeout: 1_200_000, // A hook may have to wait for the first build of the control plane.
+          maxWorkers: 2, // Each file may start a control plane of its own.
         },
       },
     ],
