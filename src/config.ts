@@ -3,62 +3,81 @@ import { Command, CommanderError } from "commander";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 
-/** How the operator is told what to do: flags, the same names in the environment, and a file, in that order of precedence. */
-const ADDRESS = /^([^\s:]*|\[[0-9a-f:]+\]):[0-9]{1,5}$/i;
+/** How the operator is told what to do: flags, the same names in the environment, and a file, in that order of precedence.
+ * One schema says what is accepted wherever it stands, and every refusal says where it stood. */
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const ADDRESS = /^([^\s:]*|\[[0-9a-f:.]+\]):([0-9]{1,5})$/i;
+
+const refusing = (accepted: string) => ({ error: `must be ${accepted}` });
+const text = z.string(refusing("text")).min(1, refusing("not empty"));
+const path = text;
+const namespace = z.string(refusing("a namespace")).regex(DNS_LABEL, refusing("a namespace's name"));
+const namespaces = z
+  .preprocess(splitList, z.array(namespace, refusing("a list of namespaces, separated by commas")))
+  .transform((names) => [...new Set(names)]);
 const address = z
-  .string()
-  .refine(
-    (text) => text === "" || text === "0" || ADDRESS.test(text),
-    "must read host:port or :port, or 0 to turn it off",
-  );
-const list = z.union([
-  z.array(z.string()),
-  z.string().transform((text) =>
-    text
-      .split(",")
-      .map((part) => part.trim())
-      .filter((part) => part !== ""),
-  ),
-]);
-const bool = z.union(
-  [z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")],
-  "must be true or false",
-);
-const count = (most: number) =>
-  z.coerce
-    .number(`must be a whole number from 1 to ${most}`)
-    .int(`must be a whole number from 1 to ${most}`)
-    .min(1, `must be from 1 to ${most}`)
-    .max(most, `must be from 1 to ${most}`);
+  .string(refusing("host:port or :port, or 0 to turn it off"))
+  .refine(isAddress, refusing("host:port or :port, or 0 to turn it off"));
 const url = z
-  .string()
-  .refine((text) => /^https?:\/\/[^\s/@]+/.test(text), "must be an http(s) address without credentials");
-const file = z.string().min(1).optional();
+  .string(refusing("an http(s) address"))
+  .refine(isPlainUrl, refusing("an http(s) address, without credentials, query or fragment"));
+const bool = z.preprocess(
+  (value) => (value === "true" ? true : value === "false" ? false : value),
+  z.boolean(refusing("true or false")),
+);
+const oneOf = <const T extends readonly string[]>(...values: T) => z.enum(values, refusing(values.join(", ")));
+
+function count(most: number) {
+  const accepted = refusing(`a whole number from 1 to ${most}`);
+  const fromText = (value: unknown) => (typeof value === "string" && /^[0-9]+$/.test(value) ? Number(value) : value);
+  return z.preprocess(fromText, z.int(accepted).min(1, accepted).max(most, accepted));
+}
+
+function splitList(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  return value
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+function isAddress(value: string): boolean {
+  if (value === "0") return true;
+  const port = ADDRESS.exec(value)?.[2];
+  return port !== undefined && Number(port) <= 65_535;
+}
+
+function isPlainUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password, search, hash } = new URL(value);
+  return /^https?:$/.test(protocol) && username + password + search + hash === "";
+}
 
 const schema = z.strictObject({
-  kubeconfig: file.describe("kubeconfig file (default: in-cluster, then KUBECONFIG)"),
-  namespaces: list.default([]).describe("namespaces to watch; empty means all"),
+  kubeconfig: path.optional().describe("kubeconfig file (default: in-cluster, then KUBECONFIG)"),
+  namespaces: namespaces.default([]).describe("namespaces to watch, separated by commas; none: all"),
   "prometheus-url": url.optional().describe("Prometheus that releases are judged by"),
-  "prometheus-bearer-token-file": file.describe("file with a bearer token for Prometheus; re-read"),
-  "prometheus-basic-auth-file": file.describe("file with user:password for Prometheus; re-read"),
-  "prometheus-headers-file": file.describe("file with one Name: value a line, sent to Prometheus; re-read"),
-  "prometheus-ca-file": file.describe("CA certificates that Prometheus is verified by"),
-  "prometheus-cert-file": file.describe("client certificate for Prometheus"),
-  "prometheus-key-file": file.describe("key of the client certificate"),
-  "metrics-bind-address": address.default(":8080").describe("where /metrics is served"),
-  "health-probe-bind-address": address.default(":8081").describe("where /healthz and /readyz are served"),
+  "prometheus-bearer-token-file": path.optional().describe("file with a bearer token for Prometheus; re-read"),
+  "prometheus-basic-auth-file": path.optional().describe("file with user:password for Prometheus; re-read"),
+  "prometheus-headers-file": path.optional().describe("file with one Name: value a line for Prometheus; re-read"),
+  "prometheus-ca-file": path.optional().describe("CA certificates that Prometheus is verified by; re-read"),
+  "prometheus-cert-file": path.optional().describe("client certificate for Prometheus; re-read"),
+  "prometheus-key-file": path.optional().describe("key of the client certificate; re-read"),
+  "metrics-bind-address": address.default(":8080").describe("where /metrics is served; 0: nowhere"),
+  "health-probe-bind-address": address.default(":8081").describe("where /healthz and /readyz are served; 0: nowhere"),
   "leader-elect": bool.default(true).describe("hold a Lease, so that only one of several operators acts"),
-  "leader-election-namespace": z.string().default("zenith-system").describe("namespace of the Lease"),
-  "max-concurrent-reconciles": count(256).default(8).describe("passes at once"),
-  "log-level": z
-    .enum(["debug", "info", "warn", "error"], "must be debug, info, warn or error")
-    .default("info")
-    .describe("least level that is logged"),
-  "log-format": z.enum(["json", "text"], "must be json or text").default("json").describe("how lines are written"),
+  "leader-election-namespace": namespace.default("zenith-system").describe("namespace of the Lease"),
+  "max-concurrent-reconciles": count(256).default(8).describe("Rollouts looked at at once, 1 to 256"),
+  "log-level": oneOf("debug", "info", "warn", "error").default("info").describe("debug, info, warn or error"),
+  "log-format": oneOf("json", "text").default("json").describe("json or text"),
 });
+const KEYS = Object.keys(schema.shape) as (keyof typeof schema.shape)[];
+const SWITCHES: readonly string[] = ["leader-elect"];
 
 export interface Config {
   readonly kubeconfig?: string;
+  /** Empty: all. */
   readonly namespaces: readonly string[];
   readonly prometheus: {
     readonly url?: string;
@@ -69,6 +88,7 @@ export interface Config {
     readonly certFile?: string;
     readonly keyFile?: string;
   };
+  /** `host:port`, `:port`, or `0` for nowhere. */
   readonly metricsBindAddress: string;
   readonly healthProbeBindAddress: string;
   readonly leaderElect: boolean;
@@ -78,84 +98,135 @@ export interface Config {
   readonly logFormat: "json" | "text";
 }
 
-/** A setting that is not accepted: the message names the flag, the value and what is accepted. */
+/** Settings that are not accepted: a line for each, with the flag, the value, where it stood, and what is accepted. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-type Values = Readonly<Record<string, unknown>>;
+interface Given {
+  readonly value: unknown;
+  readonly from: string; // "the flag", "ZENITH_LOG_LEVEL", "settings.yaml"
+}
+type Settings = ReadonlyMap<string, Given>;
 
 /** Reads the settings of `zenith operator`.
  * @param args what stands behind `operator`
- * @throws ConfigError */
+ * @param environment `ZENITH_<NAME>`, upper case with underscores; empty counts as not given, as templates write it
+ * @param read gives the text of the file that `--config` names
+ * @throws ConfigError, or CommanderError with `commander.helpDisplayed` after `--help`
+ * @example parseConfig(["--leader-elect=false"], { ZENITH_LOG_LEVEL: "debug" }) */
 export function parseConfig(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
   read = (path: string) => readFileSync(path, "utf8"),
 ): Config {
-  const flags = parseFlags(args);
-  const { config: path, ...given } = flags;
-  const fromFile = typeof path === "string" ? fileValues(path, read) : {};
-  const fromEnvironment = Object.fromEntries(
-    Object.keys(schema.shape).flatMap((key) => {
-      const value = environment[`ZENITH_${key.toUpperCase().replaceAll("-", "_")}`];
-      return value === undefined ? [] : [[key, value] as const];
-    }),
-  );
-  const merged: Values = { ...fromFile, ...fromEnvironment, ...given };
-  const parsed = schema.safeParse(merged);
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => sentenceOf(issue, merged)).join("\n"));
+  const { config: file, ...flags } = parseFlags(args);
+  const given: Settings = new Map([
+    ...(file === undefined ? [] : fromFile(String(file), read)),
+    ...fromEnvironment(environment),
+    ...Object.entries(flags).map(([key, value]) => [key, { value, from: "the flag" }] as const),
+  ]);
+  const parsed = schema.safeParse(Object.fromEntries([...given].map(([key, { value }]) => [key, value])));
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => sentenceOf(issue, given)).join("\n"));
+  const conflicts = conflictsOf(parsed.data);
+  if (conflicts.length > 0) throw new ConfigError(conflicts.join("\n"));
   return configOf(parsed.data);
 }
 
-function sentenceOf(issue: z.core.$ZodIssue, values: Values): string {
-  if (issue.code === "unrecognized_keys")
-    return `${issue.keys.map((key) => `"${key}"`).join(", ")} is no setting; known are ${Object.keys(schema.shape).join(", ")}`;
-  const key = String(issue.path[0]);
-  return `--${key}: ${issue.message} (got ${JSON.stringify(values[key])})`;
-}
-
-function fileValues(path: string, read: (path: string) => string): Values {
-  try {
-    const value: unknown = parseYaml(read(path), { maxAliasCount: 10 });
-    if (value === null || value === undefined) return {};
-    if (typeof value !== "object" || Array.isArray(value)) throw new Error("it must hold settings by name");
-    return value as Values;
-  } catch (error) {
-    throw new ConfigError(
-      `--config: cannot read ${JSON.stringify(path)}: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-}
-
-function parseFlags(args: readonly string[]): Values {
-  const command = new Command("operator")
+function parseFlags(args: readonly string[]): Readonly<Record<string, unknown>> {
+  const command = new Command("zenith operator")
+    .description("Watches Rollouts, shifts their traffic, judges and takes back.")
+    .usage("[flags]")
     .exitOverride()
     .allowExcessArguments(false)
-    .configureOutput({ writeErr: () => undefined });
-  command
-    .description("Watches Rollouts and moves their traffic.")
-    .option("--config <file>", "YAML file with these settings, by the same names");
-  for (const [key, field] of Object.entries(schema.shape)) command.option(`--${key} [value]`, field.description ?? "");
+    .configureOutput({ writeErr: () => undefined })
+    .option("--config <file>", "YAML file with these settings, by the same names")
+    .addHelpText("after", "\nEach is also read from the environment: --log-level from ZENITH_LOG_LEVEL.");
+  for (const key of KEYS) {
+    const field = schema.shape[key];
+    const value = SWITCHES.includes(key) ? "[true|false]" : "<value>";
+    command.option(`--${key} ${value}`, `${field.description ?? ""}${defaultOf(field)}`);
+  }
   try {
-    command.parse([...args], { from: "user" });
+    command.parse(args.map(bareIfUnknown), { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError && error.code === "commander.helpDisplayed") throw error;
     throw new ConfigError(error instanceof Error ? error.message.replace(/^error: /, "") : String(error));
   }
   const options = command.opts<Record<string, unknown>>();
-  return Object.fromEntries(
-    ["config", ...Object.keys(schema.shape)].flatMap((key) =>
-      options[camel(key)] === undefined ? [] : [[key, options[camel(key)]] as const],
-    ),
-  );
+  const given = ["config", ...KEYS].map((key) => [key, options[camelCase(key)]] as const);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
-function camel(key: string): string {
+/** Commander finds the flag that was meant only where no value hangs on the one that was given. */
+function bareIfUnknown(argument: string): string {
+  const key = /^--([^=]+)=/.exec(argument)?.[1];
+  return key === undefined || key === "config" || key in schema.shape ? argument : `--${key}`;
+}
+
+function defaultOf(field: z.ZodType): string {
+  if (!(field instanceof z.ZodDefault)) return "";
+  const { defaultValue } = field.def;
+  return Array.isArray(defaultValue) ? "" : ` (default: ${String(defaultValue)})`;
+}
+
+function camelCase(key: string): string {
   return key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function configOf(values: z.output<typeof schema>): Config {
+/** Only names that we know: the kubelet puts variables of a Service called "zenith" beside ours. */
+function fromEnvironment(environment: Readonly<Record<string, string | undefined>>): [string, Given][] {
+  return KEYS.flatMap((key) => {
+    const from = `ZENITH_${key.toUpperCase().replaceAll("-", "_")}`;
+    const value = environment[from];
+    return value === undefined || value === "" ? [] : [[key, { value, from }]];
+  });
+}
+
+function fromFile(file: string, read: (path: string) => string): [string, Given][] {
+  try {
+    const value: unknown = parseYaml(read(file), { maxAliasCount: 10 });
+    if (value === null || value === undefined) return [];
+    if (typeof value !== "object" || Array.isArray(value)) throw new Error("it must hold settings by name");
+    return Object.entries(value).map(([key, entry]) => [key, { value: entry, from: file }]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`--config: cannot read ${JSON.stringify(file)}: ${reason}`);
+  }
+}
+
+function sentenceOf(issue: z.core.$ZodIssue, given: Settings): string {
+  if (issue.code === "unrecognized_keys") {
+    const names = issue.keys.map((key) => `"${key}" in ${given.get(key)?.from}`).join(", ");
+    return `${names} is no setting; known are ${KEYS.join(", ")}`;
+  }
+  const key = String(issue.path[0]);
+  const { value, from } = given.get(key) ?? { value: undefined, from: "the flag" };
+  return `--${key} ${issue.message} (got ${withoutCredentials(JSON.stringify(value))} from ${from})`;
+}
+
+/** What is refused is shown, in logs too: a password in an address is not. */
+function withoutCredentials(shown: string): string {
+  return shown.replace(/[^/"\s]*@/, "***@");
+}
+
+type Values = z.output<typeof schema>;
+
+/** What no single setting can tell. */
+function conflictsOf(values: Values): string[] {
+  const has = (key: keyof Values) => values[key] !== undefined;
+  const conflicts: string[] = [];
+  if (has("prometheus-cert-file") !== has("prometheus-key-file"))
+    conflicts.push("--prometheus-cert-file and --prometheus-key-file must be given together");
+  if (has("prometheus-bearer-token-file") && has("prometheus-basic-auth-file"))
+    conflicts.push("--prometheus-bearer-token-file and --prometheus-basic-auth-file exclude each other; give one");
+  const lost = KEYS.filter((key) => key.startsWith("prometheus-") && key !== "prometheus-url" && has(key));
+  if (lost.length > 0 && !has("prometheus-url"))
+    conflicts.push(`--${lost[0]} is of no use without --prometheus-url; give both or neither`);
+  return conflicts;
+}
+
+function configOf(values: Values): Config {
   const prometheus = {
     url: values["prometheus-url"],
     bearerTokenFile: values["prometheus-bearer-token-file"],

@@ -73,7 +73,7 @@ test("launch passes a signal on and ends as the script did", async () => {
   write("wait.ts", `process.on("SIGTERM", () => process.exit(9)); console.log("up"); setInterval(() => 0, 1000);`);
   launch("hello.ts");
   const child = spawn(process.execPath, [join(root, "scripts/launch.mjs"), "wait.ts"], {
-    stdio: ["ignore", "pipe", 2],
+    stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = new Promise((resolve) => child.on("exit", resolve));
   await new Promise((resolve) => child.stdout.once("data", resolve));
