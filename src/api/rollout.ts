@@ -51,14 +51,12 @@ const percentText = (description: string) =>
     });
 
 const intOrString = (description: string, ...rules: readonly CelRule[]) =>
-  z
-    .union([z.int(), z.string()])
-    .meta({
-      description,
-      "x-kubernetes-int-or-string": true,
-      maxLength: 10,
-      ...(rules.length === 0 ? {} : cel(...rules)),
-    });
+  z.union([z.int(), z.string()]).meta({
+    description,
+    "x-kubernetes-int-or-string": true,
+    maxLength: 10,
+    ...(rules.length === 0 ? {} : cel(...rules)),
+  });
 
 const WEIGHT_TEXT = "^(100(\\\\.0{1,2})?|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$";
 const weight = intOrString('Percent of traffic for the canary: 5, or "0.5%".', {
@@ -286,10 +284,16 @@ const analysis = z
         ),
       }),
     onNoData: z
-      .object({ after: duration("").optional(), then: choice(["hold", "revert", "ignore"], "").optional() })
+      .object({
+        after: duration("How long no data is waited for; 5m.").optional(),
+        then: choice(["hold", "revert", "ignore"], "What to do then; hold.").optional(),
+      })
       .optional(),
     onUnsure: z
-      .object({ after: duration("").optional(), then: choice(["pause", "promote", "revert"], "").optional() })
+      .object({
+        after: duration("How long a step may lack requests to judge by; 30m.").optional(),
+        then: choice(["pause", "promote", "revert"], "What to do then; pause.").optional(),
+      })
       .optional(),
   })
   .meta({ description: "How the canary is judged, from its first weight to the end of the bake." });
@@ -410,7 +414,9 @@ export const rolloutSpec = z
         ...cel({ rule: "self.size() == 0", message: "gates come in a later version; remove them" }),
       }),
     bake: durationOrZero("How long the new revision is judged after 100 %; 10m unless said.").optional(),
-    objectives: z.object({ errorRate: percentText("").optional(), p95: z.string().max(16).optional() }).optional(),
+    objectives: z
+      .object({ errorRate: percentText("Share of failed requests.").optional(), p95: z.string().max(16).optional() })
+      .optional(),
     minReadySeconds: z
       .int()
       .optional()
