@@ -27,9 +27,8 @@ export const fastStages: readonly Stage[] = [
   { title: "Unit tests", command: ["vitest", "run", "--project", "unit", ...REPORTERS], vitest: true },
 ];
 
-/** What takes longer: a sample of the simulation, then everything on a real control plane. */
+/** What takes longer: everything on a real control plane. */
 export const slowStages: readonly Stage[] = [
-  { title: "Simulation, a sample", command: ["node", "test/simulation/main.ts", "--seeds", "500"] },
   {
     title: "Tests on a real control plane",
     command: ["vitest", "run", "--project", "cluster", ...REPORTERS],

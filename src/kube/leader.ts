@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { KubeObject, ObjectRef } from "../api/kubernetes.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { leaderStatus } from "../telemetry/metrics.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
 import { isKind } from "./errors.ts";
 import { defineResource, type Resources } from "./resource.ts";
 
@@ -23,7 +23,7 @@ export interface ElectorOptions {
   readonly name: string;
   readonly identity?: string;
   readonly clock?: Clock;
-  readonly random?: () => number;
+  readonly random?: Random;
   readonly log?: Logger;
   readonly leaseMs?: number; // 15 s
   readonly renewDeadlineMs?: number; // 10 s
@@ -50,7 +50,7 @@ export class Elector {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.identity =
-      options.identity ?? `${hostname()}_${Math.floor((options.random ?? Math.random)() * 1e9).toString(36)}`;
+      options.identity ?? `${hostname()}_${Math.floor((options.random ?? systemRandom)() * 1e9).toString(36)}`;
     this.#ref = {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
@@ -80,7 +80,7 @@ export class Elector {
         return;
       }
       const retryMs = this.#options.retryMs ?? 2_000;
-      await this.#clock.sleep(retryMs * (0.6 + 0.4 * (this.#options.random ?? Math.random)()), signal);
+      await this.#clock.sleep(retryMs * (0.6 + 0.4 * (this.#options.random ?? systemRandom)()), signal);
     }
   }
 

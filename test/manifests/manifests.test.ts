@@ -129,7 +129,10 @@ describe("the operator's pods", () => {
   test("start with settings that the operator accepts, on the ports that are probed", () => {
     const role = container.command.indexOf("operator");
     const environment = Object.fromEntries(
-      container.env.map((v: { name: string; value?: string }) => [v.name, v.value ?? "zenith-system"]),
+      container.env.map((v: { name: string; value?: string; valueFrom?: object }) => [
+        v.name,
+        v.value ?? (v.valueFrom === undefined ? "" : "zenith-system"),
+      ]),
     );
     const config = parseConfig(container.command.slice(role + 1), environment);
     const port = (name: string) => container.ports.find((p: { name: string }) => p.name === name).containerPort;
