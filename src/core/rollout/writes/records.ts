@@ -1,0 +1,62 @@
+import type { Write } from "../../plan.ts";
+import { ANNOTATION_MARK, ANNOTATION_REASON } from "../names.ts";
+import { recordOf } from "../objects.ts";
+import type { Target } from "../target.ts";
+import type { Revision, World } from "../world.ts";
+import { annotate, patch, remove } from "./patch.ts";
+
+/** Writes that remember: one ControllerRevision for each kept revision, with its mark. */
+
+export function recordWrites(target: Target, world: World): Write[] {
+  const { wanted, revisions } = world;
+  const needed = wanted !== undefined && wanted.record === undefined && target.sizes[wanted.hash] !== undefined;
+  if (!needed) return [];
+  const number = 1 + Math.max(0, ...[...revisions.values()].map((r) => r.number));
+  return [{ verb: "create", why: `record revision ${wanted.hash}`, object: recordOf(world, wanted, number) }];
+}
+
+/** The marks on records say what is stable should status be lost. */
+export function markWrites(target: Target, world: World): Write[] {
+  const writes: Write[] = [];
+  const mark = (revision: Revision | undefined, kind: string, reason: string) => {
+    if (revision?.record === undefined || (revision.mark?.kind === kind && revision.mark.reason === reason)) return;
+    writes.push(
+      patch(
+        revision.record,
+        annotate(revision.record, { [ANNOTATION_MARK]: kind, [ANNOTATION_REASON]: reason }),
+        `mark revision ${revision.hash} as ${kind}`,
+      ),
+    );
+  };
+  if (target.promoted !== undefined) mark(world.revisions.get(target.promoted), "promoted", "");
+  const rejected = target.rejected;
+  if (rejected !== undefined && target.urgent === undefined)
+    mark(world.revisions.get(rejected.revision), "rejected", rejected.message.slice(0, 1024));
+  return writes;
+}
+
+/** ReplicaSets only for revisions that have or get pods; records up to the history limit. */
+export function oldRevisions(target: Target, world: World): Write[] {
+  if (target.stage === "Leaving" || target.stage === "Starting") return [];
+  const needed = new Set([
+    target.stable,
+    target.canary,
+    target.previous,
+    world.wanted?.hash,
+    target.rejected?.revision,
+    world.status.rejected?.revision,
+  ]);
+  const writes: Write[] = [];
+  const all = [...world.revisions.values()].sort((a, b) => b.number - a.number);
+  for (const { hash, replicaSet, size, pods } of all) {
+    const idle = replicaSet !== undefined && size === 0 && pods === 0 && (target.sizes[hash] ?? 0) === 0;
+    if (idle && hash !== target.stable && hash !== target.canary)
+      writes.push(remove(replicaSet, `remove the empty ReplicaSet of revision ${hash}`));
+  }
+  const spare = all
+    .filter(({ hash, replicaSet }) => !needed.has(hash) && replicaSet === undefined)
+    .slice(world.settings.historyLimit);
+  for (const { record, hash } of spare)
+    if (record !== undefined) writes.push(remove(record, `forget revision ${hash}, beyond the history limit`));
+  return writes;
+}

@@ -1,0 +1,104 @@
+import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
+import type { Write } from "../../plan.ts";
+import type { RouteWish } from "../../routing.ts";
+import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED, canonicalJson } from "../names.ts";
+import { canaryServiceOf, isOwnedBy, pinned, portsOf } from "../objects.ts";
+import type { Target } from "../target.ts";
+import type { Routers, World } from "../world.ts";
+import { annotate, mergeAnnotations, patch, rejectionNote, removeAnnotation, setAnnotation } from "./patch.ts";
+
+/** Writes that move traffic: routes, the canary Service, the Service. */
+
+export function routeWrites(target: Target, world: World, routers: Routers): Write[] {
+  const { settings, snapshot } = world;
+  const wish = target.wish;
+  if (wish === undefined || settings.service === undefined || settings.canaryService === undefined) return [];
+  const backends = { service: settings.service, canaryService: settings.canaryService };
+  return snapshot.routes.flatMap(({ object }): Write[] => {
+    const router = object === undefined ? undefined : routers.get(object.kind);
+    if (object === undefined || router === undefined) return [];
+    const reading = router.read(object, backends);
+    if (
+      reading.kind === "unusable" ||
+      (reading.kind === "rest" && wish.kind === "paired" && wish.canaryBp === 0 && target.stage !== "Stepping")
+    )
+      return [];
+    const operations = [...router.write(object, backends, wish)];
+    if (operations.length === 0) return [];
+    return [patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(wish), ["/spec/rules"])];
+  });
+}
+
+function routeWhy(wish: RouteWish): string {
+  return wish.kind === "rest"
+    ? "fold the route into what its author wrote"
+    : `give the canary ${wish.canaryBp / 100} %`;
+}
+
+export function serviceWrites(target: Target, world: World): Write[] {
+  const { service } = world.snapshot;
+  if (service === undefined || target.selects === undefined) return [];
+  const selector = pinned(world, service.spec.selector ?? {}, target.selects);
+  if (canonicalJson(selector) === canonicalJson(service.spec.selector ?? {})) return [];
+  const changedBy =
+    target.selects === "author"
+      ? removeAnnotation(service, ANNOTATION_CHANGED_BY)
+      : setAnnotation(service, ANNOTATION_CHANGED_BY, world.name);
+  const operations: JsonPatchOperation[] = [
+    { op: "replace", path: "/spec/selector", value: selector },
+    ...mergeAnnotations(service, changedBy, rejectionNote(service, target.urgent)),
+  ];
+  const why =
+    target.selects === "author"
+      ? "give the Service its author's selector back"
+      : `let the Service select ${target.selects === "all" ? "this Rollout's pods" : `revision ${target.selects}`}`;
+  return [patch(service, operations, why, ["/spec/selector"])];
+}
+
+export function canaryServiceWrites(target: Target, world: World): Write[] {
+  const { service, canaryService } = world.snapshot;
+  if (world.settings.canaryService === undefined || service === undefined || target.canarySelects === undefined)
+    return [];
+  if (canaryService === undefined) {
+    if (target.stage !== "Stepping") return [];
+    return [
+      { verb: "create", why: "make the canary Service", object: canaryServiceOf(world, service, target.canarySelects) },
+    ];
+  }
+  const selector = pinned(world, canaryService.spec.selector ?? {}, target.canarySelects);
+  const operations: JsonPatchOperation[] = [];
+  if (canonicalJson(selector) !== canonicalJson(canaryService.spec.selector ?? {})) {
+    operations.push(
+      { op: "replace", path: "/spec/selector", value: selector },
+      ...rejectionNote(canaryService, target.urgent),
+    );
+  }
+  const ours = isOwnedBy(canaryService, world.rollout.metadata.uid);
+  if (ours && canonicalJson(portsOf(canaryService)) !== canonicalJson(portsOf(service))) {
+    operations.push({ op: "replace", path: "/spec/ports", value: portsOf(service) });
+  }
+  return operations.length === 0
+    ? []
+    : [
+        patch(canaryService, operations, `let the canary Service select revision ${target.canarySelects}`, [
+          "/spec/selector",
+        ]),
+      ];
+}
+
+/** Taken away once status holds the rejection. */
+export function rejectionCleared(target: Target, world: World): Write[] {
+  if (target.urgent !== undefined) return [];
+  const { service, canaryService, routes } = world.snapshot;
+  return [service, canaryService, ...routes.map((route) => route.object)].flatMap((object): Write[] => {
+    const note = object?.metadata.annotations?.[ANNOTATION_REJECTED];
+    if (object === undefined || note === undefined || note.split(" ")[0] !== world.status.rejected?.revision) return [];
+    return [
+      patch(
+        object,
+        annotate(object, { [ANNOTATION_REJECTED]: undefined }),
+        "take the note of a rejection away: status holds it",
+      ),
+    ];
+  });
+}

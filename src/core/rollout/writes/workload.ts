@@ -1,0 +1,71 @@
+import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
+import type { Write } from "../../plan.ts";
+import { ANNOTATION_ADOPTED_REPLICAS, ANNOTATION_CHANGED_BY, sameTemplate } from "../names.ts";
+import { replicaSetOf } from "../objects.ts";
+import type { Target } from "../target.ts";
+import type { World } from "../world.ts";
+import { annotate, patch, setAnnotation } from "./patch.ts";
+
+/** Writes that make, grow and shrink pods: our ReplicaSets, and the Deployment that we serve for. */
+
+export function sizeWrites(target: Target, world: World): { up: Write[]; down: Write[] } {
+  const up: Write[] = [];
+  const down: Write[] = [];
+  for (const [hash, size] of Object.entries(target.sizes)) {
+    const revision = world.revisions.get(hash) ?? (world.wanted?.hash === hash ? world.wanted : undefined);
+    if (revision === undefined) continue;
+    const set = revision.replicaSet;
+    if (set === undefined) {
+      if (size > 0)
+        up.push({
+          verb: "create",
+          why: `make ${size} pods of revision ${hash}`,
+          object: replicaSetOf(world, revision, size),
+        });
+    } else if (revision.size !== size) {
+      const write = patch(
+        set,
+        [{ op: "replace", path: "/spec/replicas", value: size }],
+        `scale revision ${hash} from ${revision.size} to ${size}`,
+      );
+      (size > revision.size ? up : down).push(write);
+    }
+  }
+  return { up, down };
+}
+
+/** A referenced Deployment: paused and at 0 while we serve for it; its template only when it is handed back. */
+export function deploymentWrites(target: Target, world: World): Write[] {
+  const { deployment } = world.snapshot;
+  const kept =
+    world.settings.workload !== undefined && world.stable !== undefined && target.stage !== "Leaving"
+      ? { paused: true, replicas: 0 }
+      : undefined;
+  const want = target.deployment ?? kept;
+  if (deployment === undefined || want === undefined) return [];
+  const operations: JsonPatchOperation[] = [];
+  const back =
+    !want.paused && world.stable !== undefined && !sameTemplate(deployment.spec.template, world.stable.template);
+  if (back) operations.push({ op: "replace", path: "/spec/template", value: world.stable?.template });
+  if ((deployment.spec.paused ?? false) !== want.paused)
+    operations.push({ op: "add", path: "/spec/paused", value: want.paused });
+  if (want.replicas !== undefined && deployment.spec.replicas !== want.replicas)
+    operations.push({ op: "replace", path: "/spec/replicas", value: want.replicas });
+  if (operations.length === 0) return [];
+  const marks = want.paused
+    ? { ...setAnnotation(deployment, ANNOTATION_CHANGED_BY, world.name), ...adoptedSize(world) }
+    : { [ANNOTATION_CHANGED_BY]: undefined, [ANNOTATION_ADOPTED_REPLICAS]: undefined };
+  operations.push(...annotate(deployment, marks));
+  const why = want.paused
+    ? want.replicas === 0
+      ? "scale the Deployment to 0"
+      : "pause the Deployment"
+    : "hand the Deployment back";
+  return [patch(deployment, operations, why)];
+}
+
+function adoptedSize({ snapshot }: World): Record<string, string> {
+  const { deployment } = snapshot;
+  if (deployment?.metadata.annotations?.[ANNOTATION_ADOPTED_REPLICAS] !== undefined) return {};
+  return { [ANNOTATION_ADOPTED_REPLICAS]: String(deployment?.spec.replicas ?? 1) };
+}
