@@ -144,7 +144,7 @@ async function startCaches(
     pods: cache<Pod>(TYPES.pods, label, LABEL_ROLLOUT),
     services: cache<Service>(TYPES.services, {}),
     slices: cache<EndpointSlice>(TYPES.slices, { service: byService }),
-    autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { deployment: byScaleTarget }),
+    autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { target: byScaleTarget }),
     routes,
   };
   for (const type of [TYPES.httpRoutes, TYPES.grpcRoutes]) {

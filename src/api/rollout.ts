@@ -501,6 +501,7 @@ export const rolloutStatus = z.object({
       markSince: text(40).optional(),
       canary: text(63).optional(),
       previous: text(63).optional(),
+      first: text(63).optional(),
       stepReady: z.boolean().optional(),
       paused: z.boolean().optional(),
       full: z.boolean().optional(),
@@ -510,6 +511,7 @@ export const rolloutStatus = z.object({
     .optional()
     .meta({ description: "Where Zenith stands; for its own use." }),
   bake: z.object({ startedAt: text(40), until: text(40) }).optional(),
+  peak: z.object({ size: z.int(), fellAt: text(40).optional() }).optional(),
   rejected: z.object({ revision: text(63), reason: text(64), message: text(2048), at: text(40) }).optional(),
   lastRequest: z.object({ value: text(512), result: text(512), at: text(40) }).optional(),
   analysis: z

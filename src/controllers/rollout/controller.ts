@@ -94,6 +94,7 @@ export class RolloutController {
       (store as Store<Route>).subscribe(through("route", (route) => `${kind}/${keyOf(route)}`));
     sources.autoscalers.subscribe((_type, autoscaler) => {
       const { kind, name } = autoscaler.spec.scaleTargetRef;
+      if (kind === "Rollout") add(`${autoscaler.metadata.namespace ?? ""}/${name}`);
       if (kind === "Deployment")
         for (const rollout of sources.rollouts.byIndex("workload", `${autoscaler.metadata.namespace ?? ""}/${name}`))
           add(keyOf(rollout));

@@ -42,10 +42,12 @@ export function gather(
       const object = sources.routes.get(ref.kind)?.get(namespace, ref.name);
       return object === undefined ? { ref } : { ref, object };
     }),
-    autoscalers:
-      settings.workload === undefined
+    autoscalers: [
+      ...sources.autoscalers.byIndex("target", `Rollout/${key}`),
+      ...(settings.workload === undefined
         ? []
-        : sources.autoscalers.byIndex("deployment", `${namespace}/${settings.workload}`),
+        : sources.autoscalers.byIndex("target", `Deployment/${namespace}/${settings.workload}`)),
+    ],
     ...(claimedBy === undefined ? {} : { claimedBy }),
     ...(templateProblem === undefined ? {} : { templateProblem }),
     podTrouble: troubleOf(sources, label),

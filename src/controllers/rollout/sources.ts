@@ -64,7 +64,7 @@ export function byLabel(label: string): (object: KubeObject) => string[] {
 
 export function byScaleTarget(autoscaler: HorizontalPodAutoscaler): string[] {
   const { kind, name } = autoscaler.spec.scaleTargetRef;
-  return kind === "Deployment" ? [within(autoscaler, name)] : [];
+  return kind === "Deployment" || kind === "Rollout" ? [`${kind}/${within(autoscaler, name)}`] : [];
 }
 
 function within(object: KubeObject, name: string): string {

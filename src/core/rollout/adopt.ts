@@ -3,13 +3,15 @@ import type { Situation } from "./decide.ts";
 import { ANNOTATION_CHANGED_BY } from "./names.ts";
 import { restingAs } from "./rest.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
-import type { World } from "./world.ts";
+import type { Revision, World } from "./world.ts";
 
 /**
  * Taking a running Deployment over without a gap:
  *
  *     its own rollout complete ─▶ paused, marked ─▶ our pods ready at full size ─▶ Service selects ours
  *       ─▶ slices hold only ours ─▶ drain ─▶ Deployment to 0 (it stays paused: strays run nothing new)
+ *
+ * Ours run the template that its pods ran when it was paused; a newer one becomes the first canary.
  */
 export function adopting({ world }: Situation): Target | undefined {
   const { settings, snapshot, stable, wanted } = world;
@@ -18,55 +20,75 @@ export function adopting({ world }: Situation): Target | undefined {
     return undefined;
   const waiting = notYet(world, deployment);
   if (waiting !== undefined) return waiting;
+  const first = world.revisions.get(world.status.progress?.first ?? "") ?? wanted;
+  const gaveUpMs = heldMs(world, "Starting", GAVE_UP);
+  if (world.status.progress?.mark === GAVE_UP && gaveUpMs < settings.progressDeadlineMs)
+    return gaveUp(world, first, settings.progressDeadlineMs - gaveUpMs);
   const size = Math.max(world.replicas, deployment.spec.replicas ?? 1);
   const target: Target = {
     stage: "Starting",
     mark: "scaling",
     phase: "Pending",
     reason: "Adopting",
-    message: `taking over Deployment "${settings.workload}": ${wanted.ready} of ${size} own pods ready`,
+    message: `taking over Deployment "${settings.workload}": ${first.ready} of ${size} own pods ready`,
+    first: first.hash,
     stepIndex: 0,
     weightBp: 0,
-    sizes: { [wanted.hash]: size },
+    sizes: { [first.hash]: size },
     deployment: { paused: true },
   };
-  if (wanted.ready < size || deployment.spec.paused !== true) return late(world, target);
-  const selects = hasRoutes(world.routes) ? wanted.hash : "all";
-  const serving = {
-    ...target,
-    selects,
-    mark: "selecting",
-    message: `moving the Service to the pods that took over from Deployment "${settings.workload}"`,
-  };
-  if (settings.service !== undefined) {
-    const { serviceEndpoints } = world;
-    const arrived =
-      world.selects === selects &&
-      serviceEndpoints.foreign === 0 &&
-      (serviceEndpoints.byRevision.get(wanted.hash) ?? 0) >= Math.min(size, wanted.ready);
-    if (!arrived) return serving;
-    const waitMs = remainingMs(world, "Starting", "drained", settings.drainMs);
-    if (waitMs > 0) return { ...serving, mark: "drained", checkAgainInMs: waitMs };
-  }
+  if (first.ready < size || deployment.spec.paused !== true) return scaling(world, first, target);
+  return settings.service === undefined ? adopted(world, first) : select(world, first, target);
+}
+
+const GAVE_UP = "gaveUp";
+
+function scaling(world: World, first: Revision, target: Target): Target {
+  const leftMs = remainingMs(world, "Starting", "scaling", world.settings.progressDeadlineMs);
+  if (leftMs === 0) return gaveUp(world, first, world.settings.progressDeadlineMs);
+  // Nothing of ours is ready any more, and the Deployment's pods still are.
+  const unpinned = first.ready === 0 && world.selects !== "author" ? { selects: "author" } : {};
+  return { ...target, ...unpinned, checkAgainInMs: leftMs };
+}
+
+/** Moves the Service; the Deployment goes to 0 once its pods have had no traffic for `drain`. */
+function select(world: World, first: Revision, target: Target): Target {
+  const { settings, serviceEndpoints } = world;
+  const selects = hasRoutes(world.routes) ? first.hash : "all";
+  const message = `moving the Service to the pods that took over from Deployment "${settings.workload}"`;
+  const own = serviceEndpoints.byRevision.get(first.hash) ?? 0;
+  const arrived = world.selects === selects && serviceEndpoints.foreign === 0 && own >= first.ready;
+  if (!arrived) return { ...target, selects, mark: "selecting", message };
+  const waitMs = remainingMs(world, "Starting", "drained", settings.drainMs);
+  if (waitMs > 0) return { ...target, selects, mark: "drained", message, checkAgainInMs: waitMs };
+  return adopted(world, first);
+}
+
+function adopted(world: World, first: Revision): Target {
   return {
-    ...restingAs(world, wanted),
-    promoted: wanted.hash,
+    ...restingAs(world, first),
+    promoted: first.hash,
     deployment: { paused: true, replicas: 0 },
     checkAgainInMs: 0,
   };
 }
 
-function late(world: World, target: Target): Target {
-  const { settings, snapshot, wanted } = world;
-  const waited = heldMs(world, "Starting", "scaling");
-  if (waited < settings.progressDeadlineMs) return { ...target, checkAgainInMs: settings.progressDeadlineMs - waited };
-  const trouble = snapshot.podTrouble[wanted?.hash ?? ""];
-  const why = trouble === undefined ? "" : `: ${trouble}`;
+/** Ours go, the Deployment goes on as it was; tried again after as long once more. */
+function gaveUp(world: World, first: Revision, checkAgainInMs: number): Target {
+  const trouble = world.snapshot.podTrouble[first.hash];
+  const why = trouble === undefined ? "" : ` (${trouble})`;
   return {
-    ...target,
+    stage: "Starting",
+    mark: GAVE_UP,
     phase: "Failed",
     reason: "ProgressDeadlineExceeded",
-    message: `${target.message} after the progress deadline${why}; the Deployment keeps serving`,
+    message: `Deployment "${world.settings.workload}" was not taken over, as the pods for it were not ready within the progress deadline${why}; it keeps serving, and is tried again later`,
+    stepIndex: 0,
+    weightBp: 0,
+    selects: "author",
+    sizes: { [first.hash]: 0 },
+    deployment: { paused: false },
+    checkAgainInMs,
   };
 }
 

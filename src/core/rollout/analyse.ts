@@ -1,5 +1,6 @@
 import {
   type AnalysisState,
+  checkpointOf,
   type JudgeInput,
   judge,
   stableRates,
@@ -9,6 +10,7 @@ import {
 import type { AnalysisSettings } from "../analysis/model.ts";
 import type { Judged } from "./decide.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
+import { BOTH_BAD } from "./step.ts";
 import { hasRoutes } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -16,12 +18,8 @@ import type { World } from "./world.ts";
 export function subjectOf(world: World): string | undefined {
   const { progress, bake } = world.status;
   if (progress?.stage === "Stepping" || progress?.stage === "HandingOver") return progress.canary;
-  const baking =
-    progress?.stage === "Resting" &&
-    progress.previous !== undefined &&
-    bake?.until !== undefined &&
-    Date.parse(bake.until) > world.nowMs;
-  return baking && world.wanted?.hash === world.stable?.hash ? world.stable?.hash : undefined;
+  const baking = progress?.stage === "Resting" && progress.previous !== undefined && bake !== undefined;
+  return baking && world.replicas > 0 ? world.stable?.hash : undefined;
 }
 
 /** Judges what was read since the last pass, and what is to be remembered. Undefined where nothing is being judged. */
@@ -47,13 +45,14 @@ export function analyse(world: World): { memory: AnalysisMemory; judged: Judged 
 
 function inputOf(world: World, state: AnalysisState, subject: string): JudgeInput {
   const { nowMs, status, snapshot, routes } = world;
+  const stepping = status.progress?.stage === "Stepping";
   const baking = status.progress?.stage === "Resting";
   const created = world.revisions.get(subject)?.replicaSet?.metadata.creationTimestamp;
   return {
     nowMs,
     stepStartedAtMs: timeOf(status.step?.startedAt, nowMs),
     readings: snapshot.metrics.readings,
-    compare: !baking && (hasRoutes(routes) ? routes.canaryBp < 10_000 : (world.stable?.ready ?? 0) > 0),
+    compare: stepping && (hasRoutes(routes) ? routes.canaryBp < 10_000 : (world.stable?.ready ?? 0) > 0),
     bornAfterMs: timeOf(created, nowMs),
     ...(baking ? { bakeReference: stableRates(state) } : {}),
   };
@@ -62,9 +61,11 @@ function inputOf(world: World, state: AnalysisState, subject: string): JudgeInpu
 /** What the process remembers; after a start, what status was given last; for a new revision, nothing. */
 function recall(world: World, settings: AnalysisSettings, subject: string): AnalysisMemory {
   const { memory } = world.snapshot.metrics;
-  if (memory?.revision === subject) return memory;
+  // What both versions were blamed for together is not held against the next try.
+  const anew = world.status.progress?.mark === BOTH_BAD;
+  if (memory?.revision === subject && !anew) return memory;
   const checkpoint = readCheckpoint(world.status.analysis?.checkpoint);
-  const known = checkpoint?.revision === subject ? checkpoint : undefined;
+  const known = checkpoint?.revision === subject && !anew ? checkpoint : undefined;
   const state = known?.state ?? startAnalysis(settings, world.nowMs);
   return {
     revision: subject,
@@ -73,7 +74,7 @@ function recall(world: World, settings: AnalysisSettings, subject: string): Anal
     verdict: { kind: "Unsure", message: "not judged yet", sinceMs: world.nowMs },
     metrics: [],
     judgedUpToMs: known === undefined ? world.nowMs : state.startedAtMs,
-    answered: false,
+    answered: anew && memory?.answered === true,
   };
 }
 
@@ -84,7 +85,7 @@ interface Checkpoint {
 }
 
 export function writeCheckpoint({ revision, stepIndex, state }: AnalysisMemory): string {
-  return JSON.stringify({ revision, stepIndex, state } satisfies Checkpoint);
+  return `{"revision":${JSON.stringify(revision)},"stepIndex":${stepIndex},"state":${checkpointOf(state)}}`;
 }
 
 /** A checkpoint that cannot be read is as none: the judge starts anew, which is safe. */

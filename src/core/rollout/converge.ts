@@ -2,7 +2,7 @@ import type { Write } from "../plan.ts";
 import type { Target } from "./target.ts";
 import type { Routers, World } from "./world.ts";
 import { markWrites, oldRevisions, recordWrites } from "./writes/records.ts";
-import { finalizerWrites, release, replicasWrite } from "./writes/rollout.ts";
+import { release, rolloutWrites, takenIn } from "./writes/rollout.ts";
 import { canaryServiceWrites, rejectionCleared, routeWrites, serviceWrites } from "./writes/traffic.ts";
 import { deploymentWrites, sizeWrites } from "./writes/workload.ts";
 
@@ -21,16 +21,17 @@ export function converge(target: Target, world: World, routers: Routers): Write[
   ];
   const urgent = target.urgent === undefined ? [] : traffic.map((write) => ({ ...write, together: "breach" }));
   const calm = target.urgent === undefined ? traffic : [];
+  const kept = takenIn(target, world);
+  if (kept.length > 0) return [...urgent, ...rolloutWrites(target, world), ...kept]; // Their sizes and marks come next.
   const { up, down } = sizeWrites(target, world);
   return [
     ...urgent,
-    ...finalizerWrites(target, world),
+    ...rolloutWrites(target, world),
     ...recordWrites(target, world),
     ...deploymentWrites(target, world),
     ...up,
     ...calm,
     ...down,
-    ...replicasWrite(target, world),
     ...markWrites(target, world),
     ...rejectionCleared(target, world),
     ...oldRevisions(target, world),

@@ -1,10 +1,15 @@
+import { overdue } from "../analysis/judge.ts";
 import type { MetricStatus, Verdict } from "../analysis/model.ts";
 import { adopting } from "./adopt.ts";
+import { scalingMark } from "./capacity.ts";
+import { hasTraffic } from "./gates.ts";
 import { handingOver } from "./hand-over.ts";
 import { leaving } from "./leave.ts";
 import type { Orders } from "./requests.ts";
-import { resting, starting } from "./rest.ts";
-import { returning, rollingBack, startReturn, startRollback } from "./return.ts";
+import { resting } from "./rest.ts";
+import { type Because, returning, startReturn } from "./return.ts";
+import { rollingBack, startRollback } from "./roll-back.ts";
+import { starting } from "./start.ts";
 import { stepping } from "./step.ts";
 import { hasRoutes, heldMs, stageOf, type Target } from "./target.ts";
 import type { World } from "./world.ts";
@@ -37,10 +42,13 @@ const rules: readonly Rule[] = [
   abortedByUser, // Abort beats everything that goes up.
   analysisFailed, // Bad news outranks every reason to wait.
   rolledBackByUser,
+  silent, // No data, or too few requests, for so long that the user wants it back.
   deadlineMissed,
-  canaryLost, // A weighted side without a ready endpoint gives its traffic back.
+  lostWhileBaking, // A weighted side without a ready endpoint gives its traffic back.
+  canaryLost,
   undone, // The spec names stable again.
   superseded, // The spec names a third revision.
+  scaledToZero, // Nothing serves, so nothing can be compared.
   handingOver,
   stepping,
   resting,
@@ -121,88 +129,118 @@ function failed(world: World, reason: string, message: string): Target {
 function rejectedElsewhere({ world }: Situation): Target | undefined {
   const note = world.unrecordedRejection;
   if (note === undefined || world.stable === undefined) return undefined;
-  const rejection = { revision: note.revision, reason: "AnalysisFailed", message: note.reason };
+  const because = { revision: note.revision, reason: "AnalysisFailed", message: note.reason };
   if (note.revision === world.stable.hash)
-    return world.previous === undefined ? undefined : startRollback(world, world.previous, rejection);
-  return note.revision === world.status.progress?.canary ? startReturn(world, rejection, rejection) : undefined;
+    return world.previous === undefined ? undefined : startRollback(world, world.previous, because);
+  return onTheWay(world) && note.revision === world.status.progress?.canary ? startReturn(world, because) : undefined;
 }
 
 function abortedByUser({ world, orders }: Situation): Target | undefined {
-  if (orders?.abort !== true || world.canary === undefined) return undefined;
-  const rejection = { revision: world.canary.hash, reason: "Aborted", message: "aborted by request" };
-  return startReturn(world, rejection, rejection);
+  const revision = world.status.progress?.canary;
+  if (orders?.abort !== true || revision === undefined || !onTheWay(world)) return undefined;
+  return startReturn(world, { revision, reason: "Aborted", message: "aborted by request" });
 }
 
 function analysisFailed({ world, judged }: Situation): Target | undefined {
   if (judged?.verdict.kind !== "Fail") return undefined;
-  const subject = onTheWay(world) ? world.canary : world.stable;
-  if (subject === undefined) return undefined;
-  const rejection = { revision: subject.hash, reason: "AnalysisFailed", message: judged.verdict.message };
-  if (onTheWay(world)) return startReturn(world, rejection, rejection);
-  return world.previous === undefined ? undefined : startRollback(world, world.previous, rejection);
+  return takeBack(world, "AnalysisFailed", judged.verdict.message);
+}
+
+/** What is being judged goes back: a canary to stable, a stable that bakes to the revision before it. */
+function takeBack(world: World, reason: string, message: string): Target | undefined {
+  const { stable, previous, status } = world;
+  if (onTheWay(world)) return startReturn(world, { revision: status.progress?.canary ?? "", reason, message });
+  if (stable === undefined || previous === undefined || status.bake === undefined) return undefined;
+  return startRollback(world, previous, { revision: stable.hash, reason, message });
 }
 
 function rolledBackByUser({ world, orders }: Situation): Target | undefined {
   const to = orders?.rollbackTo === undefined ? undefined : world.revisions.get(orders.rollbackTo);
   if (to === undefined || world.stable === undefined) return undefined;
-  return startRollback(world, to, {
+  const because: Because = {
     revision: world.stable.hash,
     reason: "RolledBack",
     message: "rolled back by request",
-  });
+  };
+  return startRollback(world, to, because);
+}
+
+function silent({ world, judged }: Situation): Target | undefined {
+  const { analysis } = world.settings;
+  if (analysis === undefined || judged === undefined || (onTheWay(world) && !hasTraffic(world))) return undefined;
+  if (overdue(analysis, judged.verdict, world.nowMs) !== "revert") return undefined;
+  const reason = judged.verdict.kind === "NoData" ? "NoData" : "TooFewRequests";
+  return takeBack(world, reason, judged.verdict.message);
 }
 
 /** The size of a step must be ready in time, once; afterwards pods may come and go. */
 function deadlineMissed({ world }: Situation): Target | undefined {
   const { canary, settings, status, snapshot } = world;
-  if (!onTheWay(world) || canary === undefined || status.progress?.stepReady === true) return undefined;
-  if (heldMs(world, "Stepping", "scaling") < settings.progressDeadlineMs) return undefined;
-  const trouble = snapshot.podTrouble[canary.hash];
-  const rejection = {
-    revision: canary.hash,
-    reason: "ProgressDeadlineExceeded",
-    message: `${canary.ready} of ${canary.size} canary pods became ready within the progress deadline${trouble === undefined ? "" : `: ${trouble}`}`,
-  };
-  return startReturn(world, rejection, rejection);
+  const revision = status.progress?.canary;
+  if (!onTheWay(world) || revision === undefined || status.progress?.stepReady === true) return undefined;
+  if (heldMs(world, "Stepping", scalingMark(status.step?.index ?? 0)) < settings.progressDeadlineMs) return undefined;
+  const trouble = snapshot.podTrouble[revision];
+  const message = `${canary?.ready ?? 0} of ${canary?.size ?? 0} canary pods became ready within the progress deadline${trouble === undefined ? "" : `: ${trouble}`}`;
+  return startReturn(world, { revision, reason: "ProgressDeadlineExceeded", message });
 }
 
-function canaryLost({ world }: Situation): Target | undefined {
-  const { canary, routes, settings, status } = world;
-  if (!onTheWay(world) || canary === undefined || !hasRoutes(routes) || routes.canaryBp === 0 || canary.ready > 0)
-    return undefined;
-  if (status.progress?.stage === "HandingOver" && world.selects === canary.hash) return undefined;
-  const waited = heldMs(world, stageOf(status) ?? "Stepping", "canaryLost");
-  const mark = { ...stay(world, "canaryLost"), phase: "Progressing" as const, reason: "CanaryLost" };
-  if (waited < settings.settleMs) {
-    return {
-      ...mark,
-      message: "no canary pod is ready; its traffic goes back if that lasts",
-      checkAgainInMs: settings.settleMs - waited,
-    };
+/** No ready pod of the new stable for `settle`, while the one before can still be brought back. */
+function lostWhileBaking({ world }: Situation): Target | undefined {
+  const { stable, previous, settings, status, replicas } = world;
+  const baking = status.progress?.stage === "Resting" && status.bake !== undefined;
+  if (!baking || stable === undefined || previous === undefined || stable.ready > 0 || replicas === 0) return undefined;
+  const leftMs = settings.settleMs - heldMs(world, "Resting", "lost");
+  if (leftMs > 0) {
+    const message = "no pod of the promoted revision is ready; it is rolled back if that lasts";
+    const waiting = { ...stay(world, "lost"), phase: "Baking" as const, reason: "StableLost", baking: true };
+    return { ...waiting, sizes: { [stable.hash]: replicas }, message, checkAgainInMs: leftMs };
   }
-  const rejection = {
-    revision: canary.hash,
+  return takeBack(world, "StableLost", "every pod of the promoted revision stopped being ready");
+}
+
+/** A canary that has traffic and no ready endpoint gives it back; it may have it again once it is ready, in time. */
+function canaryLost({ world }: Situation): Target | undefined {
+  const { canary, routes, settings, status, stable, canaryEndpoints, serviceEndpoints } = world;
+  const hash = status.progress?.canary ?? "";
+  if (!onTheWay(world) || !hasRoutes(routes) || routes.canaryBp === 0 || (stable?.ready ?? 0) === 0) return undefined;
+  const handing = status.progress?.stage === "HandingOver";
+  const endpoints = handing && world.selects === hash ? serviceEndpoints : canaryEndpoints;
+  if ((canary?.ready ?? 0) > 0 && (endpoints.byRevision.get(hash) ?? 0) > 0) return undefined;
+  const leftMs = settings.settleMs - heldMs(world, stageOf(status) ?? "Stepping", "canaryLost");
+  if (leftMs > 0) {
+    const message = "no canary pod is ready; its traffic goes back if that lasts";
+    return { ...stay(world, "canaryLost"), reason: "CanaryLost", message, checkAgainInMs: leftMs };
+  }
+  const message = "every canary pod stopped being ready while it had traffic";
+  if (handing) return startReturn(world, { revision: hash, reason: "CanaryLost", message });
+  return {
+    ...stay(world, scalingMark(status.step?.index ?? 0)),
+    stepReady: false,
     reason: "CanaryLost",
-    message: "every canary pod stopped being ready while it had traffic",
+    message: `holding at 0 %: ${message}`,
+    wish: { kind: "paired", canaryBp: 0 },
+    checkAgainInMs: settings.progressDeadlineMs,
   };
-  return startReturn(world, rejection, rejection);
 }
 
 function undone({ world }: Situation): Target | undefined {
-  const { wanted, stable, canary } = world;
+  const { wanted, stable, status } = world;
   if (!onTheWay(world) || wanted === undefined || wanted.hash !== stable?.hash) return undefined;
   const message = "the spec names the stable revision again";
-  return startReturn(world, { revision: canary?.hash ?? "", reason: "Undone", message });
+  return startReturn(world, { revision: status.progress?.canary ?? "", reason: "Undone", message });
 }
 
 function superseded({ world }: Situation): Target | undefined {
-  const { wanted, canary, status } = world;
+  const { wanted, status } = world;
   if (!onTheWay(world) || wanted === undefined || wanted.hash === status.progress?.canary) return undefined;
-  return startReturn(world, {
-    revision: canary?.hash ?? "",
-    reason: "Superseded",
-    message: `revision ${wanted.hash} came meanwhile`,
-  });
+  const message = `revision ${wanted.hash} came meanwhile`;
+  return startReturn(world, { revision: status.progress?.canary ?? "", reason: "Superseded", message });
+}
+
+function scaledToZero({ world }: Situation): Target | undefined {
+  if (!onTheWay(world) || world.replicas > 0) return undefined;
+  const message = "replicas is 0; the release begins anew once it is not";
+  return startReturn(world, { revision: world.status.progress?.canary ?? "", reason: "ScaledToZero", message });
 }
 
 /** The present state as a target, with another mark: nothing moves but clocks. */
@@ -215,9 +253,10 @@ function stay(world: World, mark: string): Target {
     reason: "",
     message: "",
     ...(world.stable === undefined ? {} : { stable: world.stable.hash }),
-    ...(world.canary === undefined ? {} : { canary: world.canary.hash }),
+    ...(progress?.canary === undefined ? {} : { canary: progress.canary }),
     ...(progress?.previous === undefined ? {} : { previous: progress.previous }),
     stepIndex: step?.index ?? 0,
+    ...(progress?.stepReady === true ? { stepReady: true } : {}),
     weightBp: world.routes.canaryBp,
     sizes: {},
   };

@@ -32,13 +32,13 @@ export function handingOver({ world }: Situation): Target | undefined {
     const target = handOverTarget(world, "drained");
     return waitMs > 0 ? { ...target, checkAgainInMs: waitMs } : { ...target, wish: { kind: "rest" } };
   }
-  const promoted = {
+  return {
     ...restingAs({ ...world, previous: stable }, canary),
     promoted: canary.hash,
     previous: stable.hash,
+    sizes: { [canary.hash]: world.replicas, [stable.hash]: stable.size },
     checkAgainInMs: 0,
   };
-  return { ...promoted, sizes: { [canary.hash]: world.replicas, [stable.hash]: stable.size } };
 }
 
 /** No old pod is left behind the Service, and every pod that got the canary's traffic is there. */

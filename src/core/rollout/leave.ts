@@ -1,3 +1,4 @@
+import type { Deployment } from "../../api/kubernetes.ts";
 import type { Situation } from "./decide.ts";
 import { FINALIZER, sameTemplate } from "./names.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
@@ -6,19 +7,27 @@ import type { World } from "./world.ts";
 /**
  * A Rollout that is being deleted: route → effective → canary drained; then what `onDelete` says.
  *
- *     handBack: Deployment gets the stable template, full size, ready ─▶ Service unpinned ─▶ drain ─▶ finalizer away, ours go
+ *     handBack: Deployment gets the stable template, full size, ready ─▶ Service lets its pods in, then only them ─▶ drain
+ *                 ─▶ ours to 0 ─▶ Service unpinned, finalizer away
  *     delete:   Service unpinned, finalizer away, ours go      keep: Service unpinned, our pods stay, ownerless
+ *
+ * Pods that serve are never deleted: a Deployment that does not come up in time leaves ours where they are.
  */
 export function leaving({ world }: Situation): Target | undefined {
-  const { rollout, settings } = world;
+  const { rollout, settings, snapshot } = world;
   if (rollout.metadata.deletionTimestamp === undefined) return undefined;
   if (rollout.metadata.finalizers?.includes(FINALIZER) !== true) return leavingTarget(world, "left", {});
   const unpaired = unpair(world);
   if (unpaired !== undefined) return unpaired;
-  if (settings.onDelete !== "handBack" || world.snapshot.deployment === undefined || world.stable === undefined) {
-    return leavingTarget(world, "left", { selects: "author", release: true });
-  }
-  return handBack(world);
+  const { deployment } = snapshot;
+  const goesToo = deployment === undefined || deployment.metadata.deletionTimestamp !== undefined;
+  if (settings.onDelete === "handBack" && !goesToo && world.stable !== undefined) return handBack(world, deployment);
+  return left(world);
+}
+
+function left(world: World, rest: Partial<Target> = {}): Target {
+  const folded = hasRoutes(world.routes) ? { wish: { kind: "rest" as const } } : {};
+  return leavingTarget(world, "left", { ...folded, selects: "author", release: true, ...rest });
 }
 
 function unpair(world: World): Target | undefined {
@@ -27,35 +36,57 @@ function unpair(world: World): Target | undefined {
   const toStable = stable === undefined ? {} : { selects: stable.hash, canarySelects: stable.hash };
   // A route that nobody answers for any more must not hold the object for ever.
   if (heldMs(world, "Leaving", "back") > settings.progressDeadlineMs) return undefined;
-  if (routes.canaryBp > 0 || routes.effect.kind !== "effective") {
-    return leavingTarget(world, "back", { ...toStable, wish: { kind: "paired", canaryBp: 0 } });
+  if (routes.canaryBp > 0 || routes.effect.kind !== "effective" || routes.state === "mixed") {
+    const checkAgainInMs = remainingMs(world, "Leaving", "back", settings.progressDeadlineMs);
+    return leavingTarget(world, "back", { ...toStable, wish: { kind: "paired", canaryBp: 0 }, checkAgainInMs });
   }
   const waitMs = remainingMs(world, "Leaving", "drained", settings.drainMs);
   if (waitMs > 0) return leavingTarget(world, "drained", { ...toStable, checkAgainInMs: waitMs });
   return leavingTarget(world, "drained", { ...toStable, wish: { kind: "rest" } });
 }
 
-function handBack(world: World): Target {
-  const { snapshot, stable, settings, replicas, serviceEndpoints } = world;
-  const { deployment } = snapshot;
-  const target = { deployment: { paused: false, replicas } };
-  const handed =
-    deployment !== undefined && stable !== undefined && sameTemplate(deployment.spec.template, stable.template);
-  const up =
-    handed &&
-    (deployment.status?.availableReplicas ?? 0) >= replicas &&
-    (deployment.status?.updatedReplicas ?? 0) >= replicas &&
-    (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 1) &&
-    deployment.spec.paused !== true;
-  const late = heldMs(world, "Leaving", "handBack") > settings.progressDeadlineMs;
-  if (!up && !late) return leavingTarget(world, "handBack", { ...target, checkAgainInMs: settings.progressDeadlineMs });
-  if (world.selects !== "author" && settings.service !== undefined)
-    return leavingTarget(world, "unpinned", { ...target, selects: "author" });
-  if (serviceEndpoints.foreign === 0 && settings.service !== undefined && !late)
-    return leavingTarget(world, "unpinned", { ...target, selects: "author", checkAgainInMs: 1_000 });
-  const waitMs = settings.service === undefined ? 0 : remainingMs(world, "Leaving", "unpinned", settings.settleMs);
-  if (waitMs > 0) return leavingTarget(world, "unpinned", { ...target, selects: "author", checkAgainInMs: waitMs });
-  return leavingTarget(world, "left", { ...target, selects: "author", release: true });
+function handBack(world: World, deployment: Deployment): Target {
+  const { settings, replicas, selects, serviceEndpoints } = world;
+  const handed = { deployment: { paused: false, replicas } };
+  const deadlineMs = settings.progressDeadlineMs;
+  if (!isUp(world, deployment)) {
+    const late = heldMs(world, "Leaving", "handBack") > deadlineMs;
+    if (late && selects.startsWith("deployment:")) return left(world, handed);
+    if (late) return left(world, { ...handed, keepPods: true });
+    return leavingTarget(world, "handBack", { ...handed, checkAgainInMs: deadlineMs });
+  }
+  const revisions = [...world.revisions.values()];
+  if (!revisions.some(({ size, pods }) => size > 0 || pods > 0)) return left(world, handed);
+  const none = Object.fromEntries(revisions.filter(({ size }) => size > 0).map(({ hash }) => [hash, 0]));
+  if (settings.service === undefined || world.snapshot.service === undefined)
+    return leavingTarget(world, "emptied", { ...handed, sizes: none });
+  const theirs = world.deploymentPods;
+  if (selects !== theirs && (theirs === undefined || serviceEndpoints.foreign < replicas)) {
+    // Both sides serve, until the slices tell what the Deployment's pods are called.
+    const late = heldMs(world, "Leaving", "both") > deadlineMs;
+    if (late) return left(world, handed);
+    return leavingTarget(world, "both", { ...handed, selects: "author", checkAgainInMs: deadlineMs });
+  }
+  const only = { ...handed, selects: theirs };
+  if (selects !== theirs || serviceEndpoints.byRevision.size > 0) return leavingTarget(world, "theirs", only);
+  const waitMs =
+    heldMs(world, "Leaving", "emptied") > 0 ? 0 : remainingMs(world, "Leaving", "handedOver", settings.drainMs);
+  if (waitMs > 0) return leavingTarget(world, "handedOver", { ...only, checkAgainInMs: waitMs });
+  return leavingTarget(world, "emptied", { ...only, sizes: none });
+}
+
+/** The Deployment runs the stable template at full size, ready, and nothing else. */
+function isUp({ stable, replicas }: World, { spec, status, metadata }: Deployment): boolean {
+  return (
+    stable !== undefined &&
+    sameTemplate(spec.template, stable.template) &&
+    spec.paused !== true &&
+    spec.replicas === replicas &&
+    (status?.observedGeneration ?? 0) >= (metadata.generation ?? 1) &&
+    (status?.updatedReplicas ?? 0) >= replicas &&
+    (status?.availableReplicas ?? 0) >= replicas &&
+    (status?.replicas ?? 0) === (status?.updatedReplicas ?? 0)
+  );
 }
 
 function leavingTarget(world: World, mark: string, rest: Partial<Target>): Target {

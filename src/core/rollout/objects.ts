@@ -7,10 +7,22 @@ import type {
   ReplicaSet,
   Service,
 } from "../../api/kubernetes.ts";
-import { ANNOTATION_IMAGES, childName, LABEL_REVISION, LABEL_ROLLOUT, labelValue, withoutOurs } from "./names.ts";
+import {
+  ANNOTATION_CHANGED_BY,
+  ANNOTATION_IMAGES,
+  childName,
+  LABEL_REVISION,
+  LABEL_ROLLOUT,
+  labelValue,
+  withoutOurs,
+} from "./names.ts";
 import type { Revision, World } from "./world.ts";
 
-/** The objects that Zenith makes, whole, as they are sent. */
+/** The objects that Zenith makes, whole, as they are sent; and how a Service is narrowed. */
+
+export const TO_DEPLOYMENT = "deployment:";
+/** The label by which a Deployment tells its ReplicaSets' pods apart. */
+const POD_TEMPLATE_HASH = "pod-template-hash";
 
 function labels(world: World, hash: string): Record<string, string> {
   return { [LABEL_ROLLOUT]: labelValue(world.name), [LABEL_REVISION]: hash };
@@ -41,9 +53,15 @@ function secondOwner(deployment: Deployment | undefined): OwnerReference[] {
   ];
 }
 
+/** Who owns our ReplicaSets: this Rollout, and beside it the Deployment that it serves for. */
+export function ownersOf(world: World): OwnerReference[] {
+  const deployment = world.settings.workload === undefined ? undefined : world.snapshot.deployment;
+  return [controllerReference(world), ...secondOwner(deployment)];
+}
+
 /** A ReplicaSet of one revision: the template as it was written, plus two labels. */
 export function replicaSetOf(world: World, revision: Revision, size: number): ReplicaSet {
-  const { snapshot, settings } = world;
+  const { settings } = world;
   const own = labels(world, revision.hash);
   const template = withoutOurs(revision.template);
   return {
@@ -53,10 +71,7 @@ export function replicaSetOf(world: World, revision: Revision, size: number): Re
       name: childName(world.name, revision.hash),
       namespace: world.namespace,
       labels: own,
-      ownerReferences: [
-        controllerReference(world),
-        ...secondOwner(settings.workload === undefined ? undefined : snapshot.deployment),
-      ],
+      ownerReferences: ownersOf(world),
     },
     spec: {
       replicas: size,
@@ -95,7 +110,7 @@ export function canaryServiceOf(world: World, service: Service, hash: string): S
       labels: { [LABEL_ROLLOUT]: labelValue(world.name) },
       ownerReferences: [controllerReference(world)],
     },
-    spec: { selector: pinned(world, service.spec.selector ?? {}, hash), ports: portsOf(service) },
+    spec: { selector: pinned(world, service, hash), ports: portsOf(service) },
   };
 }
 
@@ -110,11 +125,28 @@ export function portsOf(service: Service): NonNullable<Service["spec"]["ports"]>
   }));
 }
 
-/** The author's selector, narrowed to this Rollout ("all"), to one of its revisions, or not at all ("author"). */
-export function pinned(world: World, selector: Readonly<Record<string, string>>, to: string): Record<string, string> {
-  const { [LABEL_ROLLOUT]: _rollout, [LABEL_REVISION]: _revision, ...author } = selector;
+/** The author's selector, narrowed to this Rollout ("all"), to one of its revisions, to the pods of the referenced Deployment
+ * ("deployment:<hash>"), or not at all ("author"). */
+export function pinned(world: World, service: Service, to: string): Record<string, string> {
+  const { [LABEL_ROLLOUT]: _rollout, [LABEL_REVISION]: _revision, ...selector } = service.spec.selector ?? {};
+  const author = pinOf(service, world.name).startsWith(TO_DEPLOYMENT) ? without(selector, POD_TEMPLATE_HASH) : selector;
   if (to === "author") return author;
+  if (to.startsWith(TO_DEPLOYMENT)) return { ...author, [POD_TEMPLATE_HASH]: to.slice(TO_DEPLOYMENT.length) };
   return { ...author, [LABEL_ROLLOUT]: labelValue(world.name), ...(to === "all" ? {} : { [LABEL_REVISION]: to }) };
+}
+
+/** What a Service lets in: the hash of one revision, "all" of this Rollout's, "deployment:<hash>" for a Deployment's pods
+ * where we narrowed it so, or whatever its "author" wrote. */
+export function pinOf(service: Service | undefined, rolloutName: string): string {
+  const selector = service?.spec.selector ?? {};
+  if (selector[LABEL_ROLLOUT] === labelValue(rolloutName)) return selector[LABEL_REVISION] ?? "all";
+  const theirs = selector[POD_TEMPLATE_HASH];
+  const ours = service?.metadata.annotations?.[ANNOTATION_CHANGED_BY] === rolloutName;
+  return ours && theirs !== undefined ? `${TO_DEPLOYMENT}${theirs}` : "author";
+}
+
+function without(selector: Readonly<Record<string, string>>, key: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(selector).filter(([name]) => name !== key));
 }
 
 /** Images of a pod template, in the order of its containers. */

@@ -1,5 +1,6 @@
 import { parseRequest } from "../../api/request.ts";
 import { ANNOTATION_REQUEST } from "./names.ts";
+import { rejectionOf } from "./rest.ts";
 import type { World } from "./world.ts";
 
 /** What a person has asked for since the last pass, and how it was answered. */
@@ -58,7 +59,8 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
       if (!moving) return { ...NOTHING, result: "refused: no release is on its way" };
       return { ...accepted, abort: true };
     case "retry":
-      if (world.status.rejected === undefined) return { ...NOTHING, result: "refused: nothing was rejected" };
+      if (world.wanted === undefined || rejectionOf(world, world.wanted) === undefined)
+        return { ...NOTHING, result: "refused: nothing was rejected" };
       return { ...accepted, retry: true };
     case "rollback":
       return rollback(world, argument);

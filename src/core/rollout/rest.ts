@@ -1,85 +1,90 @@
+import { overdueBake } from "./bake.ts";
+import { scalingMark } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
-import { revertedMessage } from "./return.ts";
+import { type Because, revertedMessage } from "./return.ts";
+import { startRollback } from "./roll-back.ts";
 import { stepping } from "./step.ts";
-import { hasRoutes, heldMs, type Target } from "./target.ts";
+import { hasRoutes, heldMs, type Rejection, remainingMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
-
-/** The very first revision becomes stable unjudged, as soon as it is ready at full size. */
-export function starting({ world }: Situation): Target | undefined {
-  const { wanted, stable, replicas, snapshot, settings } = world;
-  if (stable !== undefined || wanted === undefined) return undefined;
-  const target: Target = {
-    stage: "Starting",
-    mark: "scaling",
-    phase: "Pending",
-    reason: "StartingFirstRevision",
-    message: `bringing up the first revision ${wanted.hash}: ${wanted.ready} of ${replicas} pods ready`,
-    stepIndex: 0,
-    weightBp: 0,
-    selects: "author",
-    sizes: { ...othersToZero(world, wanted), [wanted.hash]: replicas },
-  };
-  const ready = wanted.replicaSet !== undefined && wanted.ready >= replicas;
-  if (!ready) {
-    if (heldMs(world, "Starting", "scaling") < settings.progressDeadlineMs)
-      return { ...target, checkAgainInMs: settings.progressDeadlineMs };
-    const trouble = snapshot.podTrouble[wanted.hash];
-    const message = `the first revision ${wanted.hash} is not ready after its progress deadline (${wanted.ready} of ${replicas} pods)${trouble === undefined ? "" : `: ${trouble}`}`;
-    return { ...target, phase: "Failed", reason: "ProgressDeadlineExceeded", message };
-  }
-  return { ...target, ...restingAs(world, wanted), promoted: wanted.hash };
-}
 
 /** Stable serves all: nothing to do, or a new revision to start. Always answers. */
 export function resting(situation: Situation): Target {
   const { world, orders } = situation;
-  const { wanted, stable, status } = world;
+  const { wanted, stable, previous } = world;
   if (stable === undefined || wanted === undefined)
     throw new Error("`cannotGoOn` and `starting` answer for a world without stable");
   const rest = restingAs(world, stable);
-  if (wanted.hash === stable.hash) return settled(world, rest);
-  const rejected = status.rejected;
-  if (rejected?.revision === wanted.hash && orders?.retry !== true) {
-    return {
-      ...rest,
-      phase: "Reverted",
-      reason: rejected.reason,
-      message: revertedMessage({ revision: rejected.revision, reason: rejected.reason, message: rejected.message }),
-    };
-  }
-  if (world.replicas === 0)
-    return {
-      ...rest,
-      phase: "Progressing",
-      reason: "ScaledToZero",
-      message: "a new revision waits until replicas is above 0",
-    };
-  return { ...beginOrHold(situation, rest, stable), ...(orders?.retry === true ? { forgetRejected: true } : {}) };
+  if (wanted.hash === stable.hash) return settled(situation, rest);
+  if (wanted.hash === previous?.hash && world.status.bake !== undefined)
+    return startRollback(world, previous, {
+      revision: stable.hash,
+      reason: "Undone",
+      message: "the spec names the revision before again",
+    });
+  const rejection = rejectionOf(world, wanted);
+  if (rejection !== undefined && orders?.retry !== true) return reverted(world, rest, rejection);
+  const begun = beginOrHold(situation, rest, stable);
+  return orders?.retry === true ? { ...begun, forgetRejected: true } : begun;
+}
+
+/** Why the wanted revision must not come by itself: status knows, or its record, or an object that a breach was written to
+ * before status was lost. */
+export function rejectionOf({ status, unrecordedRejection: note }: World, wanted: Revision): Rejection | undefined {
+  const { rejected } = status;
+  if (rejected?.revision === wanted.hash) return rejected;
+  if (note?.revision === wanted.hash) return { ...note, reason: "AnalysisFailed", message: note.reason };
+  if (wanted.mark?.kind !== "rejected") return undefined;
+  return { revision: wanted.hash, reason: "Rejected", message: wanted.mark.reason };
+}
+
+function reverted(world: World, rest: Target, rejection: Rejection): Target {
+  const recorded = world.status.rejected?.revision === rejection.revision;
+  return {
+    ...rest,
+    ...keptBake(world),
+    phase: "Reverted",
+    reason: rejection.reason,
+    message: revertedMessage(rejection as Because),
+    ...(recorded ? {} : { rejected: rejection }),
+  };
+}
+
+/** Stable may still be baking while something else is wanted: it is judged on, and goes back on a breach. */
+function keptBake({ status, nowMs }: World): Partial<Target> {
+  const leftMs = status.bake === undefined ? 0 : Date.parse(status.bake.until) - nowMs;
+  return leftMs > 0 ? { baking: true, checkAgainInMs: leftMs } : {};
 }
 
 function beginOrHold(situation: Situation, rest: Target, stable: Revision): Target {
   const { world } = situation;
-  const { problem, effect } = world.routes;
-  const held = { ...rest, phase: "Progressing" as const, checkAgainInMs: 5_000 };
+  const { routes, replicas, settings } = world;
+  const hold = (mark: string, reason: string, message: string): Target => ({
+    ...rest,
+    phase: "Progressing",
+    mark,
+    reason,
+    message,
+    checkAgainInMs: 5_000,
+  });
+  const waking = world.status.progress?.mark === "zero" || world.status.progress?.mark === "waking";
+  if (replicas === 0) return hold("zero", "ScaledToZero", "a new revision waits until replicas is above 0");
+  if (waking && stable.ready < replicas && heldMs(world, "Resting", "waking") < settings.progressDeadlineMs)
+    return hold("waking", "ScalingStable", `stable comes up first: ${stable.ready} of ${replicas} pods ready`);
+  if (stable.ready === 0) {
+    if (heldMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
+    return hold("stableDown", "StableDown", "no stable pod is ready; a release has nothing to be compared with");
+  }
+  const { problem, effect } = routes;
   if (problem !== undefined)
-    return { ...held, reason: problem.reason, message: `holding before the first step: ${problem.message}` };
+    return hold("resting", problem.reason, `holding before the first step: ${problem.message}`);
   if (effect.kind === "refused")
-    return { ...held, reason: "RouteNotAccepted", message: `holding before the first step: ${effect.message}` };
+    return hold("resting", "RouteNotAccepted", `holding before the first step: ${effect.message}`);
   if (effect.kind === "pending")
-    return {
-      ...held,
-      reason: "RoutePending",
-      message: `waiting for the route before the first step: ${effect.message}`,
-    };
-  const downMs = heldMs(world, "Resting", "stableDown");
-  if (stable.ready === 0 && downMs >= world.settings.progressDeadlineMs) return replaceStable(world, rest);
-  if (stable.ready === 0)
-    return {
-      ...held,
-      mark: "stableDown",
-      reason: "StableDown",
-      message: "no stable pod is ready; a release has nothing to be compared with",
-    };
+    return hold("resting", "RoutePending", `waiting for the routes before the first step: ${effect.message}`);
+  if (hasRoutes(routes) && routes.state !== "rest")
+    return hold("resting", "RoutePending", "waiting until the routes are as their author wrote them");
+  const pinned = settings.service === undefined || world.selects === (hasRoutes(routes) ? stable.hash : "all");
+  if (!pinned) return hold("resting", "ServiceNotPinned", "pinning the Service before the first step");
   return begin(situation, stable);
 }
 
@@ -87,72 +92,86 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
 function begin(situation: Situation, stable: Revision): Target {
   const { world } = situation;
   const hash = world.wanted?.hash ?? "";
+  const now = new Date(world.nowMs).toISOString();
+  const { previous } = world.status.progress ?? {};
   const status = {
     ...world.status,
     progress: {
-      ...world.status.progress,
       stage: "Stepping",
-      mark: "scaling",
-      markSince: iso(world.nowMs),
+      mark: scalingMark(0),
+      markSince: now,
       canary: hash,
-      stepReady: false,
+      ...(previous === undefined ? {} : { previous }),
+      ...(world.status.progress?.paused === true ? { paused: true } : {}),
     },
-    step: { index: 0, total: world.settings.steps.length, startedAt: iso(world.nowMs) },
+    step: { index: 0, total: world.settings.steps.length, startedAt: now },
   };
   const started: World = { ...world, status, ...(world.wanted === undefined ? {} : { canary: world.wanted }) };
   const target = stepping({ ...situation, world: started });
-  return { ...(target as Target), stable: stable.hash, canary: hash, stepChanged: true, ...keepPrevious(world) };
-}
-
-function keepPrevious({ status }: World): { previous?: string } {
-  return status.progress?.previous === undefined ? {} : { previous: status.progress.previous };
+  if (target === undefined) throw new Error("`stepping` answers for a world that has a stable and a canary");
+  return { ...target, stable: stable.hash, canary: hash, stepChanged: true };
 }
 
 /** A stable with nothing ready for the whole deadline is replaced directly, as on a first deploy. */
 function replaceStable(world: World, rest: Target): Target {
-  const wanted = world.wanted;
+  const { wanted, replicas } = world;
   if (wanted === undefined) return rest;
-  const target = { ...rest, phase: "Progressing" as const, mark: "stableDown", reason: "ReplacingStable" };
-  const sizes = { ...rest.sizes, [wanted.hash]: world.replicas };
-  const message = `stable has no ready pod; revision ${wanted.hash} replaces it directly (${wanted.ready} of ${world.replicas} ready)`;
-  if (wanted.ready < world.replicas || wanted.ready === 0) return { ...target, sizes, message };
-  return { ...restingAs(world, wanted), promoted: wanted.hash };
+  if (wanted.ready >= replicas) return { ...restingAs(world, wanted), promoted: wanted.hash };
+  return {
+    ...rest,
+    phase: "Progressing",
+    mark: "stableDown",
+    reason: "ReplacingStable",
+    message: `stable has no ready pod; revision ${wanted.hash} replaces it directly (${wanted.ready} of ${replicas} ready)`,
+    sizes: { ...rest.sizes, [wanted.hash]: replicas },
+  };
 }
 
-function settled(world: World, rest: Target): Target {
-  const { status, stable } = world;
-  const bakeUntil = status.bake?.until === undefined ? 0 : Date.parse(status.bake.until);
-  const leftMs = bakeUntil - world.nowMs;
-  if (status.progress?.previous !== undefined && leftMs > 0) {
+function settled(situation: Situation, rest: Target): Target {
+  const { world } = situation;
+  const { status, stable, replicas } = world;
+  const baking = status.progress?.previous !== undefined && status.bake !== undefined;
+  const why = baking ? overdueBake(situation) : undefined;
+  const leftMs = baking ? Date.parse(status.bake?.until ?? "") - world.nowMs : 0;
+  if (baking && replicas === 0)
+    return {
+      ...rest,
+      phase: "Baking",
+      mark: "zero",
+      reason: "ScaledToZero",
+      baking: true,
+      message: "the bake stands still while replicas is 0",
+    };
+  if (baking && (leftMs > 0 || why !== undefined)) {
     return {
       ...rest,
       phase: "Baking",
       reason: "Baking",
       baking: true,
-      message: `revision ${stable?.hash} serves all traffic and is judged until ${status.bake?.until}`,
-      checkAgainInMs: Math.min(leftMs, rest.checkAgainInMs ?? leftMs),
+      message: `revision ${stable?.hash} serves all traffic and is judged ${why ?? `until ${status.bake?.until}`}`,
+      checkAgainInMs: Math.min(leftMs > 0 ? leftMs : 5_000, rest.checkAgainInMs ?? Number.POSITIVE_INFINITY),
     };
   }
   const { previous: _gone, ...alone } = rest;
-  const ready = stable?.ready ?? 0;
   return {
     ...alone,
     sizes: { ...rest.sizes, ...(world.previous === undefined ? {} : { [world.previous.hash]: 0 }) },
     phase: "Healthy",
     reason: "Healthy",
-    message: `revision ${stable?.hash} is stable, ${ready} of ${world.replicas} pods ready`,
+    message: `revision ${stable?.hash} is stable, ${stable?.ready ?? 0} of ${replicas} pods ready`,
   };
 }
 
 /** The state of rest with `stable`: routes folded, Services on it, the revision before it kept as long as it may be needed. */
 export function restingAs(world: World, stable: Revision): Target {
-  const { previous, settings, status, replicas } = world;
-  const routed = hasRoutes(world.routes);
+  const { previous, settings, status, replicas, routes } = world;
+  const routed = hasRoutes(routes);
   const promotedMs = status.bake?.startedAt === undefined ? 0 : Date.parse(status.bake.startedAt);
   const fullForMs = promotedMs + settings.scaleDownDelayMs - world.nowMs;
   const stableReady = stable.ready >= Math.min(replicas, Math.max(1, stable.size));
   const keep = previous !== undefined && previous.hash !== stable.hash;
   const scaleDown = keep && fullForMs <= 0 && (stableReady || previous.size === 0);
+  const waitMs = keep && !scaleDown ? [Math.max(0, fullForMs)] : [];
   return {
     stage: "Resting",
     mark: "resting",
@@ -163,26 +182,34 @@ export function restingAs(world: World, stable: Revision): Target {
     ...(keep ? { previous: previous.hash } : {}),
     stepIndex: 0,
     weightBp: 0,
-    ...(routed && world.routes.problem === undefined ? { wish: { kind: "rest" as const } } : {}),
+    ...foldedByWayOf0(world),
     selects: routed ? stable.hash : "all",
     canarySelects: stable.hash,
     sizes: {
-      ...othersToZero(world, stable),
+      ...(routed && routes.state !== "rest" ? {} : othersToZero(world, stable)),
       [stable.hash]: replicas,
       ...(keep ? { [previous.hash]: scaleDown ? 0 : previous.size } : {}),
     },
-    ...(keep && !scaleDown ? { checkAgainInMs: Math.max(0, fullForMs) } : {}),
+    ...(waitMs[0] === undefined ? {} : { checkAgainInMs: waitMs[0] }),
   };
 }
 
+/** A pair that is left over, after status was lost say, is folded only from an effective, drained 0. */
+function foldedByWayOf0(world: World): Pick<Target, "wish"> | Pick<Target, "wish" | "mark" | "checkAgainInMs"> {
+  const { routes, settings } = world;
+  if (!hasRoutes(routes) || routes.problem !== undefined) return {};
+  if (routes.state === "rest") return { wish: { kind: "rest" } };
+  if (routes.canaryBp > 0 || routes.state === "mixed")
+    return { wish: { kind: "paired", canaryBp: 0 }, mark: "unpairing" };
+  if (routes.effect.kind !== "effective") return { mark: "unpairing" };
+  const waitMs = remainingMs(world, "Resting", "unpaired", settings.drainMs);
+  return waitMs > 0 ? { mark: "unpaired", checkAgainInMs: waitMs } : { wish: { kind: "rest" } };
+}
+
 /** Revisions that have no part any more and no traffic. */
-function othersToZero({ revisions, previous }: World, serving: Revision): Record<string, number> {
+export function othersToZero({ revisions, previous }: World, serving: Revision): Record<string, number> {
   const idle = [...revisions.values()].filter(
     (r) => r.size > 0 && r.hash !== serving.hash && r.hash !== previous?.hash,
   );
   return Object.fromEntries(idle.map((r) => [r.hash, 0]));
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

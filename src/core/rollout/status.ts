@@ -4,9 +4,10 @@ import { writeCheckpoint } from "./analyse.ts";
 import { canonicalJson, LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import type { Orders } from "./requests.ts";
+import { isAutoscaled } from "./size.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
 import { stepsFingerprint } from "./steps.ts";
-import type { Target } from "./target.ts";
+import { heldMs, type Target } from "./target.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
 
 /** How long a checkpoint of the judge may be old while neither step nor verdict changes. */
@@ -30,7 +31,7 @@ export function statusOf(
       : { workload: { observedGeneration: world.snapshot.deployment.metadata.generation ?? 0 } }),
     replicas: total(world, (r) => r.pods),
     readyReplicas: total(world, (r) => r.ready),
-    replicasWanted: world.replicas,
+    replicasWanted: world.askedReplicas,
     selector: `${LABEL_ROLLOUT}=${labelValue(world.name)}`,
     phase: target.phase,
     message: target.message.slice(0, 1024),
@@ -39,6 +40,7 @@ export function statusOf(
     ...sides(world, target),
     progress: progressOf(world, target, orders, now),
     ...bakeOf(world, target, now),
+    ...peakOf(world, now),
     ...rejectedOf(world, target, now),
     ...requestOf(world, orders, now),
     ...analysisOf(world, target, memory, now),
@@ -115,6 +117,7 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
     markSince: same ? (before?.markSince ?? now) : now,
     ...(target.canary === undefined ? {} : { canary: target.canary }),
     ...(target.previous === undefined ? {} : { previous: target.previous }),
+    ...(target.first === undefined ? {} : { first: target.first }),
     ...(target.stepReady === true && moving ? { stepReady: true } : {}),
     ...(paused === true ? { paused: true } : {}),
     ...(full ? { full: true } : {}),
@@ -124,12 +127,25 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
 }
 
 function bakeOf(world: World, target: Target, now: string): Pick<RolloutStatus, "bake"> {
+  const { bake, progress } = world.status;
   const firstEver = world.stable === undefined;
   if (target.promoted !== undefined && !firstEver) {
     return { bake: { startedAt: now, until: new Date(world.nowMs + world.settings.bakeMs).toISOString() } };
   }
-  const ended = target.stage !== "Resting" || target.phase === "Healthy" || target.rejected !== undefined;
-  return world.status.bake === undefined || (ended && target.previous === undefined) ? {} : { bake: world.status.bake };
+  if (bake === undefined || target.previous === undefined) return {};
+  // While nothing was served the clock of the bake stood still.
+  const stoodMs = progress?.mark === "zero" && target.mark !== "zero" ? heldMs(world, "Resting", "zero") : 0;
+  if (stoodMs === 0) return { bake };
+  return { bake: { ...bake, until: new Date(Date.parse(bake.until) + stoodMs).toISOString() } };
+}
+
+/** The size that an autoscaler last asked for in this release, and since when it asks for less. */
+function peakOf(world: World, now: string): Pick<RolloutStatus, "peak"> {
+  const asked = world.askedReplicas;
+  const { peak } = world.status;
+  if (!isAutoscaled(world.snapshot) || world.status.progress?.canary === undefined) return {};
+  if (peak === undefined || asked >= peak.size || world.replicas === asked) return { peak: { size: asked } };
+  return { peak: { size: peak.size, fellAt: peak.fellAt ?? now } };
 }
 
 function rejectedOf(world: World, target: Target, now: string): Pick<RolloutStatus, "rejected"> {

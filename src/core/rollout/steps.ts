@@ -67,3 +67,8 @@ function lastWeightBp(steps: readonly Step[]): number | undefined {
   const step = steps.findLast((s) => s.kind === "weight");
   return step?.kind === "weight" ? step.weightBp : undefined;
 }
+
+/** `25 %`, `0.5 %`. */
+export function percent(bp: number): string {
+  return `${bp / 100} %`;
+}

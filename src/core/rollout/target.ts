@@ -54,7 +54,8 @@ export interface Target {
   readonly weightBp: number; // desired
   /** What every route should say; absent: leave them. */
   readonly wish?: RouteWish;
-  /** What the Service should select: a hash, "all" of ours, or what its "author" wrote; absent: leave it. */
+  /** What the Service should select: a hash, "all" of ours, "deployment:<hash>" for the pods of the referenced Deployment,
+   * or what its "author" wrote; absent: leave it. */
   readonly selects?: string;
   readonly canarySelects?: string;
   /** Pods to ask for, by revision; a revision that is not named keeps its size. */
@@ -67,11 +68,12 @@ export interface Target {
   readonly promoted?: string;
   readonly baking?: boolean;
   /** Why the release is going back, kept while it does. */
-  readonly because?:
-    | Rejection
-    | { readonly revision: string; readonly reason: "Superseded" | "Undone"; readonly message: string };
+  readonly because?: Rejection;
   readonly deployment?: { readonly paused: boolean; readonly replicas?: number };
+  /** The revision that the first pods are of, while there is no stable: a Deployment's running one may not be the wanted. */
+  readonly first?: string;
   readonly release?: boolean; // take our finalizer away
+  readonly keepPods?: boolean; // and let our pods live on without an owner
   readonly checkAgainInMs?: number;
 }
 

@@ -29,10 +29,17 @@ export function markWrites(target: Target, world: World): Write[] {
     );
   };
   if (target.promoted !== undefined) mark(world.revisions.get(target.promoted), "promoted", "");
-  const rejected = target.rejected;
-  if (rejected !== undefined && target.urgent === undefined)
+  if (target.forgetRejected === true) return [...writes, ...unmarked(world.wanted)];
+  const rejected = target.rejected ?? world.status.rejected;
+  if (rejected !== undefined && target.urgent === undefined && target.promoted === undefined)
     mark(world.revisions.get(rejected.revision), "rejected", rejected.message.slice(0, 1024));
   return writes;
+}
+
+function unmarked(revision: Revision | undefined): Write[] {
+  if (revision?.record === undefined || revision.mark === undefined) return [];
+  const operations = annotate(revision.record, { [ANNOTATION_MARK]: undefined, [ANNOTATION_REASON]: undefined });
+  return [patch(revision.record, operations, `let revision ${revision.hash} try again`)];
 }
 
 /** ReplicaSets only for revisions that have or get pods; records up to the history limit. */

@@ -1,40 +1,42 @@
 import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
 import type { Write } from "../../plan.ts";
-import { FINALIZER } from "../names.ts";
-import { isOwnedBy } from "../objects.ts";
+import { FINALIZER, LABEL_ROLLOUT, labelValue } from "../names.ts";
+import { isOwnedBy, ownersOf } from "../objects.ts";
 import type { Target } from "../target.ts";
 import type { World } from "../world.ts";
 import { patch } from "./patch.ts";
 
 /** Writes to the Rollout itself: its finalizer, and its size where that is left out. */
 
-export function finalizerWrites(target: Target, world: World): Write[] {
-  const { metadata } = world.rollout;
-  if (target.stage === "Leaving" || metadata.finalizers?.includes(FINALIZER) === true) return [];
-  const operations: JsonPatchOperation[] =
-    metadata.finalizers === undefined
-      ? [{ op: "add", path: "/metadata/finalizers", value: [FINALIZER] }]
-      : [{ op: "add", path: "/metadata/finalizers/-", value: FINALIZER }];
-  return [patch(world.rollout, operations, "hold the Rollout until what it changes is put back")];
+/** What must stand in the Rollout before anything else is touched: our finalizer, and the size, which `/scale` and
+ * autoscalers start from. */
+export function rolloutWrites(target: Target, world: World): Write[] {
+  if (target.stage === "Leaving") return [];
+  const { finalizers } = world.rollout.metadata;
+  const held = finalizers?.includes(FINALIZER) === true;
+  const sized = world.settings.replicas !== undefined || target.phase === "Failed";
+  const operations: JsonPatchOperation[] = [
+    ...(held ? [] : [finalizerAdded(finalizers)]),
+    ...(sized ? [] : [{ op: "add" as const, path: "/spec/replicas", value: world.askedReplicas }]),
+  ];
+  if (operations.length === 0) return [];
+  const why = held
+    ? `write down the size ${world.askedReplicas}`
+    : "hold the Rollout until what it changes is put back";
+  return [patch(world.rollout, operations, why)];
 }
 
-/** `/scale` needs a size to stand in the spec: where it is left out, the last one is written. */
-export function replicasWrite(target: Target, world: World): Write[] {
-  if (world.settings.replicas !== undefined || target.stage === "Leaving" || target.phase === "Failed") return [];
-  return [
-    patch(
-      world.rollout,
-      [{ op: "add", path: "/spec/replicas", value: world.replicas }],
-      `write down the size ${world.replicas} that autoscalers start from`,
-    ),
-  ];
+function finalizerAdded(finalizers: readonly string[] | undefined): JsonPatchOperation {
+  return finalizers === undefined
+    ? { op: "add", path: "/metadata/finalizers", value: [FINALIZER] }
+    : { op: "add", path: "/metadata/finalizers/-", value: FINALIZER };
 }
 
 export function release(target: Target, world: World): Write[] {
   const index = world.rollout.metadata.finalizers?.indexOf(FINALIZER) ?? -1;
   if (target.release !== true || index === -1) return [];
   const path = `/metadata/finalizers/${index}`;
-  const orphans = world.settings.onDelete === "keep" ? keepOrphans(world) : [];
+  const orphans = world.settings.onDelete === "keep" || target.keepPods === true ? keepOrphans(world) : [];
   return [
     ...orphans,
     patch(
@@ -56,4 +58,19 @@ function keepOrphans(world: World): Write[] {
     .map((object) =>
       patch(object, [{ op: "remove", path: "/metadata/ownerReferences" }], "keep the pods when the Rollout goes"),
     );
+}
+
+/** What an earlier Rollout of this name kept, taken in again: ours, and without an owner. */
+export function takenIn(target: Target, world: World): Write[] {
+  if (target.stage === "Leaving") return [];
+  const { replicaSets, revisions } = world.snapshot;
+  const orphans = [...replicaSets, ...revisions].filter(
+    ({ metadata }) =>
+      metadata.labels?.[LABEL_ROLLOUT] === labelValue(world.name) &&
+      metadata.deletionTimestamp === undefined &&
+      metadata.ownerReferences?.some((owner) => owner.controller === true) !== true,
+  );
+  return orphans.map((object) =>
+    patch(object, [{ op: "add", path: "/metadata/ownerReferences", value: ownersOf(world) }], "take in what was kept"),
+  );
 }

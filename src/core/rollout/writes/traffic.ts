@@ -2,7 +2,7 @@ import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
 import type { Write } from "../../plan.ts";
 import type { RouteWish } from "../../routing.ts";
 import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED, canonicalJson } from "../names.ts";
-import { canaryServiceOf, isOwnedBy, pinned, portsOf } from "../objects.ts";
+import { canaryServiceOf, isOwnedBy, pinned, portsOf, TO_DEPLOYMENT } from "../objects.ts";
 import type { Target } from "../target.ts";
 import type { Routers, World } from "../world.ts";
 import { annotate, mergeAnnotations, patch, rejectionNote, removeAnnotation, setAnnotation } from "./patch.ts";
@@ -38,7 +38,7 @@ function routeWhy(wish: RouteWish): string {
 export function serviceWrites(target: Target, world: World): Write[] {
   const { service } = world.snapshot;
   if (service === undefined || target.selects === undefined) return [];
-  const selector = pinned(world, service.spec.selector ?? {}, target.selects);
+  const selector = pinned(world, service, target.selects);
   if (canonicalJson(selector) === canonicalJson(service.spec.selector ?? {})) return [];
   const changedBy =
     target.selects === "author"
@@ -51,8 +51,13 @@ export function serviceWrites(target: Target, world: World): Write[] {
   const why =
     target.selects === "author"
       ? "give the Service its author's selector back"
-      : `let the Service select ${target.selects === "all" ? "this Rollout's pods" : `revision ${target.selects}`}`;
+      : `let the Service select ${selected(target.selects)}`;
   return [patch(service, operations, why, ["/spec/selector"])];
+}
+
+function selected(pin: string): string {
+  if (pin === "all") return "this Rollout's pods";
+  return pin.startsWith(TO_DEPLOYMENT) ? "the Deployment's pods" : `revision ${pin}`;
 }
 
 export function canaryServiceWrites(target: Target, world: World): Write[] {
@@ -65,7 +70,7 @@ export function canaryServiceWrites(target: Target, world: World): Write[] {
       { verb: "create", why: "make the canary Service", object: canaryServiceOf(world, service, target.canarySelects) },
     ];
   }
-  const selector = pinned(world, canaryService.spec.selector ?? {}, target.canarySelects);
+  const selector = pinned(world, canaryService, target.canarySelects);
   const operations: JsonPatchOperation[] = [];
   if (canonicalJson(selector) !== canonicalJson(canaryService.spec.selector ?? {})) {
     operations.push(
@@ -86,13 +91,14 @@ export function canaryServiceWrites(target: Target, world: World): Write[] {
       ];
 }
 
-/** Taken away once status holds the rejection. */
+/** Taken away once status holds the rejection, or when a person lets the revision try again. */
 export function rejectionCleared(target: Target, world: World): Write[] {
   if (target.urgent !== undefined) return [];
+  const known = target.forgetRejected === true ? world.wanted?.hash : world.status.rejected?.revision;
   const { service, canaryService, routes } = world.snapshot;
   return [service, canaryService, ...routes.map((route) => route.object)].flatMap((object): Write[] => {
     const note = object?.metadata.annotations?.[ANNOTATION_REJECTED];
-    if (object === undefined || note === undefined || note.split(" ")[0] !== world.status.rejected?.revision) return [];
+    if (object === undefined || note === undefined || note.split(" ")[0] !== known) return [];
     return [
       patch(
         object,

@@ -1,0 +1,113 @@
+import type { Situation } from "./decide.ts";
+import { mayRaise } from "./gates.ts";
+import { percent } from "./steps.ts";
+import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import type { World } from "./world.ts";
+
+/**
+ * Leads the routes to the weight of a step:
+ *
+ *     rest ─▶ canary Service leads to ready canary pods ─▶ pair enters at 0 ─▶ effective, settled ─▶ weight ─▶ effective, settled
+ *
+ * A gateway that learns clusters and routes separately then never sends a request to a backend that it does not know.
+ */
+
+/** How long a route may stay without effect before it goes back to what its author wrote. */
+const TAKE_IN_MS = 30_000;
+/** How long it rests before the next try. */
+const REST_MS = 60_000;
+const REFUSED = "refused";
+
+/** Undefined once the weight of the step is effective and has settled. */
+export function approach(situation: Situation, target: Target): Target | undefined {
+  const { world } = situation;
+  const { routes, settings } = world;
+  const { weightBp } = target;
+  if (!hasRoutes(routes)) return undefined;
+  if (routes.problem !== undefined)
+    return {
+      ...target,
+      reason: routes.problem.reason,
+      message: `holding: ${routes.problem.message}`,
+      checkAgainInMs: 5_000,
+    };
+  const refusal = refused(world, target);
+  if (refusal !== undefined) return refusal;
+  if (routes.state !== "paired") return enter(situation, target);
+  const paired: Target = { ...target, canarySelects: target.canary ?? "" };
+  if (routes.canaryBp > weightBp) {
+    const wish = { kind: "paired" as const, canaryBp: weightBp };
+    return { ...paired, wish, mark: `at:${weightBp}`, message: `lowering the canary to ${percent(weightBp)}` };
+  }
+  const mark = `at:${routes.canaryBp}`;
+  if (routes.effect.kind === "pending") {
+    const message = `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}`;
+    return { ...paired, mark, message, checkAgainInMs: remainingMs(world, "Stepping", mark, TAKE_IN_MS) };
+  }
+  const waitMs = remainingMs(world, "Stepping", mark, settings.settleMs);
+  if (waitMs > 0)
+    return { ...paired, mark, message: `letting ${percent(routes.canaryBp)} settle`, checkAgainInMs: waitMs };
+  if (routes.canaryBp === weightBp) return undefined;
+  return mayRaise(situation, { ...paired, mark }, "answered") ?? raise(paired, weightBp);
+}
+
+/** The clock of a step starts with its weight: what is judged are requests that came at it. */
+function raise(target: Target, weightBp: number): Target {
+  return {
+    ...target,
+    mark: `at:${weightBp}`,
+    wish: { kind: "paired", canaryBp: weightBp },
+    stepChanged: true,
+    message: `raising the canary to ${percent(weightBp)}`,
+  };
+}
+
+/** A route that a parent refuses, or that nobody takes in for half a minute, goes back by way of 0 to what its author wrote,
+ * and is tried again after a while. */
+function refused(world: World, target: Target): Target | undefined {
+  const { routes, status } = world;
+  const { effect } = routes;
+  const pending = effect.kind === "pending" && heldMs(world, "Stepping", `at:${routes.canaryBp}`) >= TAKE_IN_MS;
+  const again = status.progress?.mark === REFUSED;
+  const restedMs = heldMs(world, "Stepping", REFUSED);
+  const over = again && restedMs >= REST_MS && effect.kind === "effective" && routes.state === "rest";
+  if (over || (effect.kind !== "refused" && !pending && !again)) return undefined;
+  const why = effect.kind === "effective" ? "the routes are taken in again; going on in a minute" : effect.message;
+  return {
+    ...target,
+    mark: REFUSED,
+    reason: "RouteNotAccepted",
+    message: `holding: ${why}`,
+    wish: routes.canaryBp > 0 ? { kind: "paired", canaryBp: 0 } : { kind: "rest" },
+    checkAgainInMs: Math.max(1_000, REST_MS - restedMs),
+  };
+}
+
+/** The pair enters at an explicit 0, behind it a Service that already leads to ready canary pods, and to no others. */
+function enter(situation: Situation, target: Target): Target | undefined {
+  const { world } = situation;
+  const { routes, status, canaryEndpoints } = world;
+  const hash = target.canary ?? "";
+  if (target.weightBp === 0 && routes.state === "rest") return undefined;
+  // Rules that disagree are first brought to 0: the canary Service moves only while its effective weight is 0.
+  if (world.canarySelects !== hash && routes.canaryBp > 0)
+    return { ...target, mark: "at:0", wish: { kind: "paired", canaryBp: 0 }, message: "mending the routes" };
+  const waiting: Target = { ...target, mark: "canaryService", canarySelects: hash };
+  if (world.canarySelects !== hash) return { ...waiting, message: "pointing the canary Service at the canary" };
+  const own = canaryEndpoints.byRevision.get(hash) ?? 0;
+  if (own === 0 || own !== canaryEndpoints.pods.size)
+    return { ...waiting, message: "waiting until the canary Service leads to the canary's pods" };
+  const writtenBp = status.weights?.writtenBp ?? 0;
+  const answered = situation.judged?.answered ?? world.settings.analysis === undefined;
+  const drifted = writtenBp > 0 && writtenBp <= target.weightBp && routes.state === "mixed" && answered;
+  const gate = drifted ? undefined : mayRaise(situation, target, "answered");
+  if (gate !== undefined) return gate;
+  const canaryBp = drifted ? writtenBp : 0;
+  return {
+    ...target,
+    canarySelects: hash,
+    mark: `at:${canaryBp}`,
+    wish: { kind: "paired", canaryBp },
+    message: drifted ? "putting the canary's weight back on every route" : "entering the canary into the routes at 0 %",
+  };
+}

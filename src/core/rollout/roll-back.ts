@@ -1,0 +1,93 @@
+import { resolveSurge } from "../replicas.ts";
+import type { Situation } from "./decide.ts";
+import { type Because, isBlameless, revertedMessage } from "./return.ts";
+import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import type { Revision, World } from "./world.ts";
+
+/**
+ * Taking back what was promoted already. The pods of the revision before may be gone, so capacity comes first:
+ *
+ *     earlier revision to full size ─▶ ready ─▶ Service selects it ─▶ its slices hold no other pod ─▶ drain ─▶ bad one to 0
+ *
+ * While it is at full size still, right after a hand-over, all of it happens in the pass that saw the breach.
+ */
+
+/** An earlier revision that makes no progress for so long, for a full quota say, is given room. */
+const STUCK_MS = 60_000;
+
+/** Begins to bring an earlier revision back. */
+export function startRollback(world: World, to: Revision, because: Because): Target {
+  const target = rollbackTarget(world, to, because);
+  return isReady(world, to) && !isBlameless(because) ? { ...target, urgent: because } : target;
+}
+
+/** Goes on with a rollback until the earlier revision serves alone. */
+export function rollingBack({ world }: Situation): Target | undefined {
+  const { progress } = world.status;
+  if (progress?.stage !== "RollingBack" || world.previous === undefined || progress.because === undefined)
+    return undefined;
+  return rollbackTarget(world, world.previous, progress.because as Because);
+}
+
+/** Without routes, pods of both sides serve until the switch: half of the earlier ones ready is better than the bad ones. */
+function isReady({ routes, replicas }: World, { ready }: Revision): boolean {
+  return ready >= Math.max(1, hasRoutes(routes) ? replicas : Math.ceil(replicas / 2));
+}
+
+function rollbackTarget(world: World, to: Revision, because: Because): Target {
+  const { stable, replicas, settings, serviceEndpoints } = world;
+  const bad = stable?.hash ?? "";
+  const blameless = isBlameless(because);
+  const scaling: Target = {
+    stage: "RollingBack",
+    mark: "scaling",
+    phase: blameless ? "Progressing" : "Reverted",
+    reason: because.reason,
+    message: blameless ? `going back to revision ${to.hash}: ${because.message}` : revertedMessage(because),
+    stable: bad,
+    previous: to.hash,
+    stepIndex: 0,
+    weightBp: 0,
+    ...(hasRoutes(world.routes) ? { wish: { kind: "rest" as const } } : {}),
+    sizes: { [to.hash]: replicas },
+    because,
+    ...(blameless ? {} : { rejected: because }),
+  };
+  const selected = settings.service !== undefined && world.selects === to.hash;
+  if (!selected && !isReady(world, to)) return shrinkWhereStuck(world, to, scaling);
+  if (settings.service === undefined) return afterDrain(world, to, scaling);
+  const selecting: Target = { ...scaling, mark: "selecting", selects: to.hash, canarySelects: to.hash };
+  const own = serviceEndpoints.byRevision.get(to.hash) ?? 0;
+  if (!selected || own === 0 || own !== serviceEndpoints.pods.size) return selecting;
+  const waitMs =
+    heldMs(world, "RollingBack", "emptying") > 0 ? 0 : remainingMs(world, "RollingBack", "drained", settings.drainMs);
+  if (waitMs > 0) return { ...selecting, mark: "drained", checkAgainInMs: waitMs };
+  return afterDrain(world, to, selecting);
+}
+
+/** The bad pods have no traffic: they go, and only then may the Service let all of ours in again. */
+function afterDrain(world: World, to: Revision, target: Target): Target {
+  const { stable, replicas } = world;
+  const sizes = { [to.hash]: replicas, [stable?.hash ?? ""]: 0 };
+  if (!hasRoutes(world.routes) && (stable?.pods ?? 0) > 0) return { ...target, mark: "emptying", sizes };
+  const { previous: _previous, ...done } = target;
+  return {
+    ...done,
+    stage: "Resting",
+    mark: "resting",
+    stable: to.hash,
+    selects: hasRoutes(world.routes) ? to.hash : "all",
+    sizes,
+    checkAgainInMs: 0,
+  };
+}
+
+/** Where the earlier revision makes no progress the bad one makes room, as far as the earlier one serves in its place. */
+function shrinkWhereStuck(world: World, to: Revision, target: Target): Target {
+  const { stable, replicas, settings } = world;
+  const waiting = { ...target, checkAgainInMs: 5_000 };
+  if (heldMs(world, "RollingBack", "scaling") < STUCK_MS || stable === undefined) return waiting;
+  const { maxUnavailable } = resolveSurge(replicas, settings.maxSurge, settings.maxUnavailable);
+  const size = Math.max(0, Math.min(stable.size, replicas - to.ready - Math.max(1, maxUnavailable)));
+  return { ...waiting, sizes: { ...target.sizes, [stable.hash]: size } };
+}
