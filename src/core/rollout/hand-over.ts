@@ -1,5 +1,5 @@
 import type { Situation } from "./decide.ts";
-import { restingAs } from "./rest.ts";
+import { promotedAs } from "./rest.ts";
 import { remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -32,13 +32,7 @@ export function handingOver({ world }: Situation): Target | undefined {
     const target = handOverTarget(world, "drained");
     return waitMs > 0 ? { ...target, checkAgainInMs: waitMs } : { ...target, wish: { kind: "rest" } };
   }
-  return {
-    ...restingAs({ ...world, previous: stable }, canary),
-    promoted: canary.hash,
-    previous: stable.hash,
-    sizes: { [canary.hash]: world.replicas, [stable.hash]: stable.size },
-    checkAgainInMs: 0,
-  };
+  return { ...promotedAs(world, canary), sizes: { [canary.hash]: world.replicas, [stable.hash]: stable.size } };
 }
 
 /** No old pod is left behind the Service, and every pod that got the canary's traffic is there. */

@@ -206,6 +206,19 @@ function foldedByWayOf0(world: World): Pick<Target, "wish"> | Pick<Target, "wish
   return waitMs > 0 ? { mark: "unpaired", checkAgainInMs: waitMs } : { wish: { kind: "rest" } };
 }
 
+/** The pass in which `revision` becomes stable: it bakes from now on, and the one before it is what a breach goes back to. */
+export function promotedAs(world: World, revision: Revision): Target {
+  return {
+    ...restingAs({ ...world, ...(world.stable === undefined ? {} : { previous: world.stable }) }, revision),
+    phase: "Baking",
+    reason: "Baking",
+    message: `revision ${revision.hash} serves all traffic`,
+    promoted: revision.hash,
+    ...(world.stable === undefined ? {} : { previous: world.stable.hash }),
+    checkAgainInMs: 0,
+  };
+}
+
 /** Revisions that have no part any more and no traffic. */
 export function othersToZero({ revisions, previous }: World, serving: Revision): Record<string, number> {
   const idle = [...revisions.values()].filter(

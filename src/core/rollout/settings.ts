@@ -90,17 +90,21 @@ const DEFAULT_METRICS: readonly RolloutMetric[] = [
   { latency: { quantile: 95, max: "500ms" } },
 ];
 
+/** A pod that has just started is slow for reasons of its own: its latency counts after so many intervals, 30 s by default. */
+const WARMUP_INTERVALS = 2;
+
 function analysisOf({ spec }: Rollout): AnalysisSettings | undefined {
   const analysis = spec.analysis ?? {};
   if (analysis.disabled === true) return undefined;
+  const intervalMs = parseDurationMs(analysis.interval ?? "15s");
   return {
     metrics: (analysis.metrics ?? DEFAULT_METRICS).map(metricOf),
-    intervalMs: parseDurationMs(analysis.interval ?? "15s"),
+    intervalMs,
     onNoData: { afterMs: parseDurationMs(analysis.onNoData?.after ?? "5m"), then: analysis.onNoData?.then ?? "hold" },
     onUnsure: { afterMs: parseDurationMs(analysis.onUnsure?.after ?? "30m"), then: analysis.onUnsure?.then ?? "pause" },
     judge: "evidence",
     alpha: 0.01,
-    warmupMs: 30_000,
+    warmupMs: WARMUP_INTERVALS * intervalMs,
   };
 }
 

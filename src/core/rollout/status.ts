@@ -251,15 +251,13 @@ function seconds(iso: string): string {
 /** Columns of `kubectl get`: strings, as columns cannot compute. */
 function displayOf(world: World, target: Target): NonNullable<RolloutStatus["display"]> {
   const { index, total: steps } = { index: target.stepIndex, total: world.settings.steps.length };
-  const moving = target.stage === "Stepping" || target.stage === "HandingOver";
-  const effectiveBp = world.routes.state === "none" ? target.weightBp : world.routes.canaryBp;
+  const stepping = target.stage === "Stepping";
+  const writtenBp = world.routes.state === "none" ? target.weightBp : world.routes.canaryBp;
+  // From the hand-over on all traffic meets the new revision, whatever the pair in the routes says.
+  const arrived = target.stage === "HandingOver" || target.phase === "Healthy" || target.phase === "Baking";
   return {
-    step: moving
-      ? `${index + 1}/${steps}`
-      : target.phase === "Healthy" || target.phase === "Baking"
-        ? `${steps}/${steps}`
-        : "-",
-    weight: moving ? `${effectiveBp / 100}%` : target.phase === "Healthy" || target.phase === "Baking" ? "100%" : "0%",
+    step: stepping ? `${index + 1}/${steps}` : arrived ? `${steps}/${steps}` : "-",
+    weight: stepping ? `${writtenBp / 100}%` : arrived ? "100%" : "0%",
     ready: `${total(world, (r) => r.ready)}/${Object.values(target.sizes).reduce((a, b) => a + b, 0) || total(world, (r) => r.size)}`,
   };
 }

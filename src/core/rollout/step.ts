@@ -3,7 +3,7 @@ import { capacity, scalingMark, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise, paused, promotesFully } from "./gates.ts";
 import { handOverTarget } from "./hand-over.ts";
-import { restingAs } from "./rest.ts";
+import { promotedAs } from "./rest.ts";
 import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "./steps.ts";
 import { hasRoutes, remainingMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
@@ -150,11 +150,5 @@ function finish(situation: Situation, target: Target): Target {
   const gate = mayRaise(situation, target, world.settings.steps.length === 1 ? "answered" : "judged");
   if (gate !== undefined) return gate;
   if (hasRoutes(world.routes)) return handOverTarget(world, "selecting");
-  const canary = world.canary as Revision;
-  return {
-    ...restingAs(world, canary),
-    promoted: canary.hash,
-    ...(world.stable === undefined ? {} : { previous: world.stable.hash }),
-    checkAgainInMs: 0,
-  };
+  return promotedAs(world, world.canary as Revision);
 }

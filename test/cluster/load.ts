@@ -1,0 +1,93 @@
+import { Pool } from "undici";
+
+/** Requests of one version, or of the gateway itself where no version answered. */
+export interface Tally {
+  requests: number;
+  /** Answers that were not 2xx. */
+  failed: number;
+  /** Answers that took longer than `slowMs`. */
+  slow: number;
+}
+
+/** What clients saw: by version, with "gateway" for what no version answered, and "reset" for broken connections. */
+export type Tallies = Readonly<Record<string, Tally>>;
+
+/** Clients that never wait for each other: an open loop over kept-alive connections. */
+export interface Load {
+  readonly tallies: Tallies;
+  /** What was seen since the last call of `lap`. */
+  lap(): Tallies;
+  /** The first few failures that no version answered for, as sentences. */
+  readonly faults: readonly string[];
+  stop(): Promise<void>;
+}
+
+const CONNECTIONS = 64;
+const TIMEOUT_MS = 8_000;
+const SLOW_MS = 500;
+
+/** @param rps requests a second, sent on time whatever the answers do */
+export function startLoad(url: string, rps: number, headers: Record<string, string> = {}): Load {
+  const pool = new Pool(url, { connections: CONNECTIONS, keepAliveTimeout: 600_000, keepAliveMaxTimeout: 600_000 });
+  const tallies: Record<string, Tally> = {};
+  const faults: string[] = [];
+  let lap: Record<string, Tally> = {};
+  let sent = 0;
+  let stopped = false;
+  const beganMs = performance.now();
+  const pending = new Set<Promise<void>>();
+
+  const count = (who: string, failed: boolean, slow: boolean): void => {
+    for (const book of [tallies, lap]) {
+      book[who] ??= { requests: 0, failed: 0, slow: 0 };
+      const tally = book[who];
+      tally.requests++;
+      if (failed) tally.failed++;
+      if (slow) tally.slow++;
+    }
+  };
+  const send = async (): Promise<void> => {
+    const startedMs = performance.now();
+    try {
+      const answer = await pool.request({
+        path: "/",
+        method: "GET",
+        headers,
+        headersTimeout: TIMEOUT_MS,
+        bodyTimeout: TIMEOUT_MS,
+      });
+      await answer.body.dump();
+      const version = answer.headers["x-version"];
+      const failed = answer.statusCode < 200 || answer.statusCode > 299;
+      if (version === undefined && faults.length < 20)
+        faults.push(`${answer.statusCode} ${answer.headers["x-gateway"] ?? ""}`);
+      count(typeof version === "string" ? version : "gateway", failed, performance.now() - startedMs > SLOW_MS);
+    } catch (error) {
+      if (stopped) return;
+      if (faults.length < 20) faults.push(String(error));
+      count("reset", true, false);
+    }
+  };
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - beganMs) * rps) / 1000);
+    for (; sent < due; sent++) {
+      const one = send().finally(() => pending.delete(one));
+      pending.add(one);
+    }
+  }, 5);
+  return {
+    tallies,
+    faults,
+    lap: () => {
+      const result = lap;
+      lap = {};
+      return result;
+    },
+    stop: async () => {
+      clearInterval(timer);
+      await Promise.race([Promise.all(pending), new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS))]);
+      stopped = true;
+      await pool.destroy();
+    },
+  };
+}

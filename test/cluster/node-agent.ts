@@ -1,0 +1,357 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer, type Server } from "node:http";
+import { request } from "undici";
+import type { Condition, KubeObject, Pod } from "../../src/api/kubernetes.ts";
+import { refOf } from "../../src/api/kubernetes.ts";
+import type { Store } from "../../src/kube/store.ts";
+import { freePorts } from "./processes.ts";
+import { Access, TYPES } from "./watch.ts";
+
+/**
+ * A kubelet in small: pods bound to its Node run as real local processes, so that real requests meet real code.
+ *
+ *     Pod ──▶ spawn(command, PORT=…) ──▶ probe ──▶ status as a kubelet writes it ──▶ SIGTERM, grace, SIGKILL, gone
+ *
+ * The API server refuses loopback addresses in EndpointSlices: `podIP` is virtual, and `addressOf` leads to the local port.
+ */
+
+export interface NodeAgent {
+  readonly node: string;
+  /** Where a virtual pod address is served: "127.0.0.1:port"; undefined once the process is gone. */
+  addressOf(podIP: string): string | undefined;
+  /** For Prometheus: http_sd_configs. */
+  readonly targetsUrl: string;
+  /** Ends every pod's process at once, and the node. */
+  stop(): Promise<void>;
+}
+
+interface PodSpec {
+  readonly nodeName?: string;
+  readonly terminationGracePeriodSeconds?: number;
+  readonly containers: readonly {
+    readonly name: string;
+    readonly image: string;
+    readonly command?: readonly string[];
+    readonly args?: readonly string[];
+    readonly env?: readonly { readonly name: string; readonly value?: string }[];
+    readonly readinessProbe?: {
+      readonly httpGet?: { readonly path?: string };
+      readonly periodSeconds?: number;
+    };
+  }[];
+}
+
+type RunnablePod = Pod & { readonly spec: PodSpec };
+
+const HEARTBEAT_MS = 10_000;
+const PROBE_MS = 200;
+const FIRST_BACK_OFF_MS = 1_000;
+const LONGEST_BACK_OFF_MS = 30_000;
+
+/** Registers a Node and runs what is scheduled onto it.
+ * @param root folder in which containers start; their `command` is relative to it, and `node` is this process's */
+export async function startNodeAgent(kubeconfig: string, root: string, node = "processes"): Promise<NodeAgent> {
+  const agent = new Agent(kubeconfig, root, node);
+  await agent.start();
+  return agent;
+}
+
+class Agent implements NodeAgent {
+  readonly node: string;
+  targetsUrl = "";
+  readonly #access: Access;
+  readonly #root: string;
+  readonly #running = new Map<string, PodProcess>(); // by uid
+  #pods: Store<RunnablePod> | undefined;
+  #server: Server | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #addresses = 0;
+
+  constructor(kubeconfig: string, root: string, node: string) {
+    this.node = node;
+    this.#root = root;
+    this.#access = new Access(kubeconfig, "node-agent");
+  }
+
+  async start(): Promise<void> {
+    await this.#register();
+    this.#heartbeat = setInterval(() => void this.#beat().catch(() => undefined), HEARTBEAT_MS);
+    const pods = await this.#access.watch<RunnablePod>(TYPES.pods);
+    this.#pods = pods;
+    pods.subscribe((type, pod) => this.#see(type, pod));
+    for (const pod of pods.list()) this.#see("added", pod);
+    await this.#serveTargets();
+  }
+
+  addressOf(podIP: string): string | undefined {
+    for (const pod of this.#running.values()) if (pod.podIP === podIP && pod.alive) return `127.0.0.1:${pod.port}`;
+    return undefined;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await this.#access.close();
+    await new Promise((resolve) => this.#server?.close(resolve) ?? resolve(undefined));
+    for (const pod of this.#running.values()) pod.kill();
+  }
+
+  #see(type: string, pod: RunnablePod): void {
+    const uid = pod.metadata.uid ?? "";
+    if (pod.spec.nodeName !== this.node) return;
+    const known = this.#running.get(uid);
+    if (type === "deleted") {
+      known?.kill();
+      this.#running.delete(uid);
+      return;
+    }
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      if (known === undefined) void this.#remove(pod);
+      else void known.terminate().then(() => this.#remove(pod));
+      return;
+    }
+    if (known !== undefined) return;
+    const n = ++this.#addresses;
+    const podIP = `10.244.${Math.floor(n / 250)}.${(n % 250) + 1}`;
+    const process = new PodProcess(pod, podIP, this.#root, (status) => void this.#write(pod, status));
+    this.#running.set(uid, process);
+    void process.run();
+  }
+
+  async #write(pod: RunnablePod, status: unknown): Promise<void> {
+    try {
+      await this.#access.resources.mergePatch(refOf(pod), { metadata: { uid: pod.metadata.uid }, status }, "status");
+    } catch {
+      // Gone, or the API server is away: the next probe that changes something writes again.
+      if (
+        this.#pods?.get(pod.metadata.namespace ?? "", pod.metadata.name) !== undefined &&
+        !this.#access.signal.aborted
+      )
+        setTimeout(() => void this.#write(pod, this.#running.get(pod.metadata.uid ?? "")?.status() ?? status), 500);
+    }
+  }
+
+  async #remove(pod: RunnablePod): Promise<void> {
+    this.#running.delete(pod.metadata.uid ?? "");
+    const path = `/api/v1/namespaces/${pod.metadata.namespace}/pods/${pod.metadata.name}`;
+    const body = { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
+    await this.#access.client.request({ method: "DELETE", path, body }).catch(() => undefined);
+  }
+
+  async #register(): Promise<void> {
+    const room = { cpu: "1000", memory: "1Ti", pods: "1000" };
+    const metadata = { name: this.node, labels: { "kubernetes.io/hostname": this.node, type: "processes" } };
+    await this.#access.resources.create({ apiVersion: "v1", kind: "Node", metadata }).catch(() => undefined);
+    const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease" };
+    await this.#access.resources
+      .create({
+        ...lease,
+        metadata: { name: this.node, namespace: "kube-node-lease" },
+        spec: { holderIdentity: this.node, leaseDurationSeconds: 40, renewTime: microTime() },
+      } as KubeObject)
+      .catch(() => undefined);
+    await this.#access.resources.mergePatch(
+      nodeRef(this.node),
+      { status: { allocatable: room, capacity: room, nodeInfo: { kubeletVersion: "v0-processes" }, ...readyNode() } },
+      "status",
+    );
+  }
+
+  async #beat(): Promise<void> {
+    const ref = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", namespace: "kube-node-lease", name: this.node };
+    await this.#access.resources.mergePatch(ref, { spec: { renewTime: microTime() } });
+    await this.#access.resources.mergePatch(nodeRef(this.node), { status: readyNode() }, "status");
+  }
+
+  /** Prometheus learns each pod with its namespace, name and labels. */
+  async #serveTargets(): Promise<void> {
+    const server = createServer((_request, response) => {
+      const groups = [...this.#running.values()].filter((pod) => pod.alive).map((pod) => pod.target());
+      response.setHeader("content-type", "application/json").end(JSON.stringify(groups));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    this.#server = server;
+    this.targetsUrl = `http://127.0.0.1:${(server.address() as { port: number }).port}/`;
+  }
+}
+
+/** One pod: its process, started again with back-off when it ends by itself. */
+class PodProcess {
+  readonly podIP: string;
+  port = 0;
+  readonly #pod: RunnablePod;
+  readonly #root: string;
+  readonly #report: (status: unknown) => void;
+  readonly #startTime = new Date().toISOString();
+  #child: ChildProcess | undefined;
+  #ready = false;
+  #ended = false;
+  #restarts = 0;
+  #exitCode: number | undefined;
+  #changedAt = new Date().toISOString();
+
+  constructor(pod: RunnablePod, podIP: string, root: string, report: (status: unknown) => void) {
+    this.#pod = pod;
+    this.podIP = podIP;
+    this.#root = root;
+    this.#report = report;
+  }
+
+  get alive(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  target(): unknown {
+    const { name, namespace } = this.#pod.metadata;
+    return { targets: [`127.0.0.1:${this.port}`], labels: { namespace, pod: name } };
+  }
+
+  async run(): Promise<void> {
+    [this.port = 0] = await freePorts(1);
+    for (let waitMs = FIRST_BACK_OFF_MS; !this.#ended; waitMs = Math.min(waitMs * 2, LONGEST_BACK_OFF_MS)) {
+      this.#spawn();
+      this.#report(this.status());
+      await this.#watchUntilEnd();
+      if (this.#ended) return;
+      this.#restarts++;
+      this.#setReady(false);
+      this.#report(this.status());
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+
+  /** SIGTERM, then the grace period, then SIGKILL. Ready turns false at once: the endpoints are told before the process. */
+  async terminate(): Promise<void> {
+    if (this.#ended) return await this.#gone();
+    this.#ended = true;
+    this.#setReady(false);
+    this.#report(this.status());
+    this.#child?.kill("SIGTERM");
+    const graceMs = (this.#pod.spec.terminationGracePeriodSeconds ?? 30) * 1000;
+    const timer = setTimeout(() => this.#child?.kill("SIGKILL"), graceMs);
+    await this.#gone();
+    clearTimeout(timer);
+  }
+
+  kill(): void {
+    this.#ended = true;
+    this.#child?.kill("SIGKILL");
+  }
+
+  async #gone(): Promise<void> {
+    while (this.alive) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  #spawn(): void {
+    const [container] = this.#pod.spec.containers;
+    const [command = "", ...args] = [...(container?.command ?? []), ...(container?.args ?? [])];
+    const own = Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value ?? ""]));
+    this.#child = spawn(command === "node" ? process.execPath : command, args, {
+      cwd: this.#root,
+      stdio: "ignore",
+      env: { PATH: process.env.PATH, PORT: String(this.port), IMAGE: container?.image, ...own },
+    });
+    this.#child.on("error", () => undefined); // A command that does not exist ends like one that failed.
+  }
+
+  async #watchUntilEnd(): Promise<void> {
+    const child = this.#child as ChildProcess;
+    const probe = this.#pod.spec.containers[0]?.readinessProbe;
+    const ended = new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+      child.once("error", () => resolve());
+    });
+    let over = false;
+    void ended.then(() => {
+      over = true;
+      this.#exitCode = child.exitCode ?? 137;
+    });
+    while (!over) {
+      const ready = await this.#probe(probe?.httpGet?.path ?? "/ready");
+      if (!over && !this.#ended && ready !== this.#ready) {
+        this.#setReady(ready);
+        this.#report(this.status());
+      }
+      const everyMs = this.#ready ? 1_000 * (probe?.periodSeconds ?? 1) : PROBE_MS;
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, everyMs))]);
+    }
+  }
+
+  async #probe(path: string): Promise<boolean> {
+    try {
+      const { statusCode, body } = await request(`http://127.0.0.1:${this.port}${path}`, {
+        headersTimeout: 1_000,
+        bodyTimeout: 1_000,
+        reset: true,
+      });
+      await body.dump();
+      return statusCode < 400;
+    } catch {
+      return false;
+    }
+  }
+
+  #setReady(ready: boolean): void {
+    if (ready !== this.#ready) this.#changedAt = new Date().toISOString();
+    this.#ready = ready;
+  }
+
+  status(): unknown {
+    const [container] = this.#pod.spec.containers;
+    const condition = (type: string, ok: boolean, since: string): Omit<Condition, "reason" | "message"> => ({
+      type,
+      status: ok ? "True" : "False",
+      lastTransitionTime: since,
+    });
+    const state = this.alive
+      ? { running: { startedAt: this.#startTime } }
+      : this.#ended
+        ? { terminated: { exitCode: this.#exitCode ?? 0 } }
+        : {
+            waiting: {
+              reason: "CrashLoopBackOff",
+              message: `the process ended with code ${this.#exitCode}; started again after a while`,
+            },
+          };
+    return {
+      phase: "Running",
+      startTime: this.#startTime,
+      podIP: this.podIP,
+      podIPs: [{ ip: this.podIP }],
+      hostIP: "127.0.0.1",
+      conditions: [
+        condition("PodScheduled", true, this.#startTime),
+        condition("Initialized", true, this.#startTime),
+        condition("ContainersReady", this.#ready, this.#changedAt),
+        condition("Ready", this.#ready, this.#changedAt),
+      ],
+      containerStatuses: [
+        {
+          name: container?.name,
+          image: container?.image,
+          imageID: container?.image,
+          ready: this.#ready,
+          started: this.alive,
+          restartCount: this.#restarts,
+          state,
+        },
+      ],
+    };
+  }
+}
+
+function nodeRef(name: string) {
+  return { apiVersion: "v1", kind: "Node", namespace: "", name };
+}
+
+function readyNode(): object {
+  const at = new Date().toISOString();
+  return {
+    conditions: [
+      { type: "Ready", status: "True", reason: "Ready", message: "pods run as local processes", lastHeartbeatTime: at },
+    ],
+  };
+}
+
+function microTime(): string {
+  return new Date().toISOString().replace("Z", "000Z");
+}

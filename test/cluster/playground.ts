@@ -1,0 +1,156 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
+import { type NodeAgent, startNodeAgent } from "./node-agent.ts";
+import { freePorts, type Running, start } from "./processes.ts";
+
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+export interface PlaygroundOptions {
+  readonly gatewayLagMs?: number;
+  readonly scrapeInterval?: string;
+  readonly cluster?: ClusterOptions;
+  /** More flags for the operator. */
+  readonly operatorFlags?: readonly string[];
+  /** Told before each part that takes a moment. */
+  readonly onProgress?: (what: string) => void;
+}
+
+export interface Operator {
+  readonly running: Running;
+  readonly logFile: string;
+  readonly metricsUrl: string;
+  /** Lines of its log so far, parsed. */
+  log(): Record<string, unknown>[];
+}
+
+/** Everything that a release touches, for real: API server and controllers, pods as processes, a stand-in gateway,
+ * Prometheus that scrapes the pods, and the operator. */
+export class Playground {
+  readonly cluster: Cluster;
+  readonly agent: NodeAgent;
+  readonly gateway: Gateway;
+  readonly prometheusUrl: string;
+  readonly #operators: Operator[] = [];
+
+  private constructor(cluster: Cluster, agent: NodeAgent, gateway: Gateway, prometheusUrl: string) {
+    this.cluster = cluster;
+    this.agent = agent;
+    this.gateway = gateway;
+    this.prometheusUrl = prometheusUrl;
+  }
+
+  /** Starts all but the operator. What was started is stopped again where a part fails. */
+  static async start(options: PlaygroundOptions = {}): Promise<Playground> {
+    const tell = options.onProgress ?? (() => undefined);
+    tell("control plane");
+    const cluster = await startCluster({ kwok: false, ...options.cluster });
+    try {
+      tell("definitions of Zenith and the Gateway API");
+      await Promise.all([cluster.applyGatewayApi(), applyCrds(cluster)]);
+      tell("node");
+      const agent = await startNodeAgent(cluster.kubeconfig, ROOT);
+      tell("gateway and Prometheus");
+      const [gateway, prometheus] = await Promise.all([
+        startGateway({
+          kubeconfig: cluster.kubeconfig,
+          addressOf: (podIP) => agent.addressOf(podIP),
+          lagMs: options.gatewayLagMs ?? 0,
+        }),
+        cluster.startPrometheus({ httpSd: [agent.targetsUrl], scrapeInterval: options.scrapeInterval ?? "1s" }),
+      ]);
+      await applyGateway(cluster);
+      return new Playground(cluster, agent, gateway, prometheus.url);
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  /** Starts an operator and waits until it is ready. */
+  async startOperator(flags: readonly string[] = []): Promise<Operator> {
+    const operator = await startOperator(this.cluster, [`--prometheus-url=${this.prometheusUrl}`, ...flags]);
+    this.#operators.push(operator);
+    return operator;
+  }
+
+  async stop(): Promise<void> {
+    for (const { running } of this.#operators) await running.stop();
+    await this.gateway.stop();
+    await this.agent.stop();
+    await this.cluster.stop();
+  }
+}
+
+let operators = 0;
+
+/** Starts `zenith operator` from the sources, as a process of its own, with the admin's rights unless `flags` say otherwise. */
+export async function startOperator(cluster: Cluster, flags: readonly string[] = []): Promise<Operator> {
+  const [metrics, health] = await freePorts(2);
+  const logFile = cluster.path(`operator-${++operators}.log`);
+  const defaults = [
+    `--kubeconfig=${cluster.kubeconfig}`,
+    `--metrics-bind-address=127.0.0.1:${metrics}`,
+    `--health-probe-bind-address=127.0.0.1:${health}`,
+    "--leader-election-namespace=default",
+  ].filter((flag) => !flags.some((own) => own.startsWith(`${flag.split("=")[0]}=`)));
+  const args = ["--disable-warning=ExperimentalWarning", join(ROOT, "src/main.ts"), "operator", ...defaults, ...flags];
+  const running = await start(process.execPath, args, { logFile });
+  const operator = {
+    running,
+    logFile,
+    metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
+    log: () =>
+      readFileSync(logFile, "utf8")
+        .split("\n")
+        .filter((line) => line.startsWith("{"))
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+  };
+  await ready(`http://127.0.0.1:${health}/readyz`, running, logFile);
+  return operator;
+}
+
+async function ready(url: string, running: Running, logFile: string): Promise<void> {
+  let ended = false;
+  void running.ended.then(() => {
+    ended = true;
+  });
+  for (const end = performance.now() + 30_000; performance.now() < end && !ended; ) {
+    if (
+      await fetch(url).then(
+        (r) => r.ok,
+        () => false,
+      )
+    )
+      return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`The operator did not get ready; its log ends with: ${readFileSync(logFile, "utf8").slice(-1000)}`);
+}
+
+export async function applyCrds(cluster: Cluster): Promise<void> {
+  const { code, stderr } = await cluster.kubectl(["apply", "-k", join(ROOT, "crds")]);
+  if (code !== 0) throw new Error(`The definitions in crds/ were not accepted: ${stderr.trim()}`);
+  await cluster.kubectl(["wait", "--for=condition=Established", "crd/rollouts.zenith.sh", "--timeout=30s"]);
+}
+
+/** The Gateway that routes name: the stand-in does not read it, people and kubectl do. */
+async function applyGateway(cluster: Cluster): Promise<void> {
+  const apiVersion = "gateway.networking.k8s.io/v1";
+  await cluster.apply([
+    {
+      apiVersion,
+      kind: "GatewayClass",
+      metadata: { name: "stand-in" },
+      spec: { controllerName: "zenith.sh/stand-in-gateway" },
+    },
+    {
+      apiVersion,
+      kind: "Gateway",
+      metadata: { name: "public", namespace: "default" },
+      spec: { gatewayClassName: "stand-in", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] },
+    },
+  ]);
+}
