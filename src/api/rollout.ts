@@ -26,6 +26,9 @@ const durationRules = (zero: boolean) => {
       : [{ rule: `!self.matches('^0+(s|m|h|d)$')`, message: `'must be longer than zero (got "' + self + '")'` }]),
   ];
 };
+/** CEL for the seconds of a duration; of one that its own rules refuse, any number. */
+const secondsOf = (path: string) =>
+  `(!${path}.matches('${DURATION}') ? 31536000 : int(${path}.substring(0, ${path}.size() - 1)) * (${path}.endsWith('s') ? 1 : ${path}.endsWith('m') ? 60 : ${path}.endsWith('h') ? 3600 : 86400))`;
 const duration = (description: string) =>
   z
     .string()
@@ -50,6 +53,18 @@ const percentText = (description: string) =>
       }),
     });
 
+const latencyText = (description: string) =>
+  z
+    .string()
+    .max(16)
+    .meta({
+      description,
+      ...cel({
+        rule: "self.matches('^[0-9]{1,9}(ms|s|m)$') && !self.matches('^0+(ms|s|m)$')",
+        message: `'must be a time such as "500ms" or "2s" (got "' + self + '")'`,
+      }),
+    });
+
 const intOrString = (description: string, ...rules: readonly CelRule[]) =>
   z.union([z.int(), z.string()]).meta({
     description,
@@ -61,12 +76,12 @@ const intOrString = (description: string, ...rules: readonly CelRule[]) =>
 const WEIGHT_TEXT = "^(100(\\\\.0{1,2})?|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$";
 const weight = intOrString('Percent of traffic for the canary: 5, or "0.5%".', {
   rule: `type(self) == int ? self >= 0 && self <= 100 : string(self).matches('${WEIGHT_TEXT}')`,
-  message: 'must be a percentage from 0 to 100, as a number or as text such as "0.5%"',
+  message: `'must be a percentage from 0 to 100, as a number or as text such as "0.5%" (got ' + string(self) + ')'`,
 });
 const surge = (description: string) =>
   intOrString(description, {
     rule: `type(self) == int ? self >= 0 && self <= 100000 : string(self).matches('^(100|[0-9]{1,2})%$')`,
-    message: 'must be a number of pods or a percentage such as "25%"',
+    message: `'must be a number of pods or a percentage such as "25%" (got ' + string(self) + ')'`,
   });
 
 /** DNS labels as Kubernetes names Services, and subdomains as it names other objects. */
@@ -95,13 +110,20 @@ const serviceName = (description: string) =>
       }),
     });
 
-const oneOf = (names: readonly string[], what: string) => {
+/** Exactly one of these members. Two rules, as a message that lists what it found would cost more than CEL allows.
+ * @param unless CEL; where it holds, another rule has said what is wrong */
+const oneOf = (names: readonly string[], what: string, unless = "false"): readonly CelRule[] => {
   const count = names.map((name) => `(has(self.${name}) ? 1 : 0)`).join(" + ");
-  return {
-    rule: `${count} == 1`,
-    message: `${what} must have exactly one of ${names.join(", ")}`,
-  };
+  const message = `${what} must have exactly one of ${names.join(", ")}`;
+  return [
+    { rule: `${unless} || ${count} > 0`, message: `${message} (got none)` },
+    { rule: `${unless} || ${count} < 2`, message: `${message} (got more than one)` },
+  ];
 };
+/** A whole number within bounds; CEL and not `minimum`, which has no hint and hides every other message. The API server
+ * says itself what it got: text made of a number costs more than CEL allows. */
+const between = (least: number, most: number) =>
+  cel({ rule: `self >= ${least} && self <= ${most}`, message: `must be from ${least} to ${most}` });
 const choice = <const Names extends readonly string[]>(names: Names, description: string) => {
   const rule = {
     rule: `self in [${names.map((n) => `'${n}'`).join(", ")}]`,
@@ -134,7 +156,7 @@ const step = z
         rule: "!has(self.setHeaderRoute) && !has(self.setMirrorRoute)",
         message: "header routes and mirroring come in a later version; take the step out",
       },
-      oneOf(["weight", "pause", "analysis", "setHeaderRoute", "setMirrorRoute"], "a step"),
+      ...oneOf(["weight", "pause", "analysis"], "a step", "has(self.setHeaderRoute) || has(self.setMirrorRoute)"),
     ),
   });
 
@@ -189,16 +211,7 @@ const metric = z
               message: "must be from 50 to below 100, such as 95 for P95",
             }),
           }),
-        max: z
-          .string()
-          .max(16)
-          .meta({
-            description: "The slowest that this quantile may be: 500ms or 2s.",
-            ...cel({
-              rule: "self.matches('^[0-9]{1,9}(ms|s|m)$') && !self.matches('^0+(ms|s|m)$')",
-              message: `'must be a time such as "500ms" or "2s" (got "' + self + '")'`,
-            }),
-          }),
+        max: latencyText("The slowest that this quantile may be: 500ms or 2s."),
       })
       .optional(),
     query: z
@@ -224,12 +237,8 @@ const metric = z
         min: z.number().optional(),
         consecutive: z
           .int()
-          .max(1000)
           .optional()
-          .meta({
-            description: "Breaches in a row that fail it; 3 unless said.",
-            ...cel({ rule: "self >= 1", message: "must be at least 1" }),
-          }),
+          .meta({ description: "Breaches in a row that fail it; 3 unless said.", ...between(1, 1000) }),
         both: z.boolean().optional().meta({ description: "Ask for stable too, and show both." }),
       })
       .meta({
@@ -246,8 +255,21 @@ const metric = z
       })
       .optional(),
   })
-  .meta({ ...cel(oneOf(["errorRate", "latency", "query"], "a metric")) });
+  .meta({ ...cel(...oneOf(["errorRate", "latency", "query"], "a metric")) });
 
+/** A label's name goes into queries unquoted: it must be one. */
+const labelName = (description: string) =>
+  z
+    .string()
+    .max(128)
+    .meta({
+      description,
+      ...cel({
+        rule: "self.matches('^[a-zA-Z_][a-zA-Z0-9_]*$')",
+        message: `'must be the name of a label: letters, digits and _, such as "pod" (got "' + self + '")'`,
+      }),
+    });
+const nameOfRoute = "(has(r.httpRoute) ? 'h/' + r.httpRoute.name : has(r.grpcRoute) ? 'g/' + r.grpcRoute.name : '')";
 const nameOfMetric = "(has(m.query) ? m.query.name : (has(m.errorRate) ? 'error-rate' : 'latency'))";
 const analysis = z
   .object({
@@ -259,9 +281,9 @@ const analysis = z
     ).optional(),
     labels: z
       .object({
-        namespace: z.string().max(128).optional(),
-        pod: z.string().max(128).optional(),
-        status: z.string().max(128).optional(),
+        namespace: labelName("Label with the namespace.").optional(),
+        pod: labelName("Label with the pod's name.").optional(),
+        status: labelName("Label with the status code.").optional(),
       })
       .optional()
       .meta({ description: "Names of labels, where yours differ from the source's." }),
@@ -307,13 +329,17 @@ const traffic = z
       .array(
         z
           .object({ httpRoute: routeRef("HTTPRoute").optional(), grpcRoute: routeRef("GRPCRoute").optional() })
-          .meta({ ...cel(oneOf(["httpRoute", "grpcRoute"], "a route")) }),
+          .meta({ ...cel(...oneOf(["httpRoute", "grpcRoute"], "a route")) }),
       )
       .max(16)
       .optional()
       .meta({
         description: "Without any, the share of replicas is the share of traffic.",
         "x-kubernetes-list-type": "atomic",
+        ...cel({
+          rule: `self.all(r, self.exists_one(s, ${nameOfRoute} == ${nameOfRoute.replaceAll("r.", "s.")}))`,
+          message: "routes must differ; take the second one out",
+        }),
       }),
     allowDoubleSplit: z.boolean().optional(),
   })
@@ -361,14 +387,17 @@ export const rolloutSpec = z
       .meta({
         format: "int32",
         description: "Pods in all; left out, whoever scales sets it.",
-        ...cel({
-          rule: "self >= 0 && self <= 100000",
-          message: "must be from 0 to 100000",
-        }),
+        ...between(0, 100_000),
       }),
     workloadRef: z
       .object({
-        apiVersion: z.string().max(64).optional(),
+        apiVersion: z
+          .string()
+          .max(64)
+          .optional()
+          .meta({
+            ...cel({ rule: "self == 'apps/v1'", message: `'must be apps/v1, or left out (got "' + self + '")'` }),
+          }),
         kind: z
           .string()
           .max(63)
@@ -415,14 +444,17 @@ export const rolloutSpec = z
       }),
     bake: durationOrZero("How long the new revision is judged after 100 %; 10m unless said.").optional(),
     objectives: z
-      .object({ errorRate: percentText("Share of failed requests.").optional(), p95: z.string().max(16).optional() })
+      .object({
+        errorRate: percentText("Share of failed requests.").optional(),
+        p95: latencyText("The slowest that 95 % of requests may be.").optional(),
+      })
       .optional(),
     minReadySeconds: z
       .int()
       .optional()
       .meta({
         format: "int32",
-        ...cel({ rule: "self >= 0 && self <= 86400", message: "must be from 0 to 86400" }),
+        ...between(0, 86_400),
       }),
     progressDeadline: duration("How long a step's pods may take to be ready; 10m unless said.").optional(),
     revisionHistoryLimit: z
@@ -430,7 +462,7 @@ export const rolloutSpec = z
       .optional()
       .meta({
         format: "int32",
-        ...cel({ rule: "self >= 0 && self <= 100", message: "must be from 0 to 100" }),
+        ...between(0, 100),
       }),
     onDelete: choice(
       ["handBack", "delete", "keep"],
@@ -441,9 +473,11 @@ export const rolloutSpec = z
   })
   .meta({
     ...cel(
+      ...oneOf(["workloadRef", "template"], "a Rollout"),
       {
-        rule: "has(self.workloadRef) != has(self.template)",
-        message: "must have exactly one of workloadRef and template",
+        rule: `!has(self.minReadySeconds) || (has(self.progressDeadline) ? ${secondsOf("self.progressDeadline")} : 600) > self.minReadySeconds`,
+        message:
+          "progressDeadline (10m unless said) must be longer than minReadySeconds, or no pod could ever be ready in time",
       },
       { rule: "has(self.selector) == has(self.template)", message: "selector and template belong together" },
       {
