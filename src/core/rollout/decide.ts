@@ -200,12 +200,13 @@ function lostWhileBaking({ world }: Situation): Target | undefined {
 
 /** A canary that has traffic and no ready endpoint gives it back; it may have it again once it is ready, in time. */
 function canaryLost({ world }: Situation): Target | undefined {
-  const { canary, routes, settings, status, stable, canaryEndpoints, serviceEndpoints } = world;
+  const { canary, routes, settings, status, stable, canaryEndpoints } = world;
   const hash = status.progress?.canary ?? "";
-  if (!onTheWay(world) || !hasRoutes(routes) || routes.canaryBp === 0 || (stable?.ready ?? 0) === 0) return undefined;
+  if (!onTheWay(world) || !hasRoutes(routes) || !hasTraffic(world) || (stable?.ready ?? 0) === 0) return undefined;
+  // At 0 in a hand-over the Service leads to the canary; its slices may be behind, its pods cannot be.
+  const leads = routes.canaryBp === 0 || (canaryEndpoints.byRevision.get(hash) ?? 0) > 0;
+  if ((canary?.ready ?? 0) > 0 && leads) return undefined;
   const handing = status.progress?.stage === "HandingOver";
-  const endpoints = handing && world.selects === hash ? serviceEndpoints : canaryEndpoints;
-  if ((canary?.ready ?? 0) > 0 && (endpoints.byRevision.get(hash) ?? 0) > 0) return undefined;
   const leftMs = settings.settleMs - heldMs(world, stageOf(status) ?? "Stepping", "canaryLost");
   if (leftMs > 0) {
     const message = "no canary pod is ready; its traffic goes back if that lasts";

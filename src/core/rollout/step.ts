@@ -81,7 +81,7 @@ function base(world: World, stepIndex: number, weightBp: number, changed: boolea
   const hash = stable?.hash ?? "";
   return {
     stage: "Stepping",
-    mark: changed ? scalingMark(stepIndex) : (status.progress?.mark ?? scalingMark(stepIndex)),
+    mark: status.progress?.mark ?? scalingMark(stepIndex),
     phase: "Progressing",
     reason: "Stepping",
     message: "",
@@ -90,11 +90,16 @@ function base(world: World, stepIndex: number, weightBp: number, changed: boolea
     ...(status.progress?.previous === undefined ? {} : { previous: status.progress.previous }),
     stepIndex,
     ...(changed ? { stepChanged: true } : {}),
-    stepReady: !changed && status.progress?.stepReady === true,
+    stepReady: (!changed || sameWeight(world, weightBp)) && status.progress?.stepReady === true,
     weightBp,
     selects: hasRoutes(world.routes) ? hash : "all",
     sizes: sizesAt(world, weightBp),
   };
+}
+
+/** A pause after a weight needs no pods that the weight did not have. */
+function sameWeight({ settings, status }: World, weightBp: number): boolean {
+  return weightAt(settings.steps, status.step?.index ?? 0) === weightBp;
 }
 
 /** Where both versions are bad for minutes the canary is not to blame, yet not to be trusted: its traffic goes back, and it
