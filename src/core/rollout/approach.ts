@@ -1,5 +1,6 @@
 import type { Situation } from "./decide.ts";
 import { mayRaise } from "./gates.ts";
+import { isStranded } from "./return.ts";
 import { percent } from "./steps.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
@@ -66,6 +67,7 @@ function raise(target: Target, weightBp: number): Target {
  * and is tried again after a while. */
 function refused(world: World, target: Target): Target | undefined {
   const { routes, status } = world;
+  if (isStranded(world)) return undefined;
   const { effect } = routes;
   const pending = effect.kind === "pending" && heldMs(world, "Stepping", `at:${routes.canaryBp}`) >= TAKE_IN_MS;
   const again = status.progress?.mark === REFUSED;
@@ -73,14 +75,21 @@ function refused(world: World, target: Target): Target | undefined {
   const over = again && restedMs >= REST_MS && effect.kind === "effective" && routes.state === "rest";
   if (over || (effect.kind !== "refused" && !pending && !again)) return undefined;
   const why = effect.kind === "effective" ? "the routes are taken in again; going on in a minute" : effect.message;
+  const foldInMs = foldAfterMs(world) - restedMs;
   return {
     ...target,
     mark: REFUSED,
     reason: "RouteNotAccepted",
     message: `holding: ${why}`,
-    wish: routes.canaryBp > 0 ? { kind: "paired", canaryBp: 0 } : { kind: "rest" },
-    checkAgainInMs: Math.max(1_000, REST_MS - restedMs),
+    wish: routes.canaryBp > 0 || foldInMs > 0 ? { kind: "paired", canaryBp: 0 } : { kind: "rest" },
+    checkAgainInMs: Math.max(1_000, foldInMs > 0 ? foldInMs : REST_MS - restedMs),
   };
+}
+
+/** A pair is folded from an effective, drained 0. Where nobody takes the 0 in, what the author wrote may be what is accepted. */
+function foldAfterMs({ routes, settings }: World): number {
+  if (routes.state === "rest") return 0;
+  return routes.effect.kind === "effective" ? settings.drainMs : TAKE_IN_MS;
 }
 
 /** The pair enters at an explicit 0, behind it a Service that already leads to ready canary pods, and to no others. */

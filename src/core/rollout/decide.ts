@@ -33,9 +33,6 @@ export type Rule = (situation: Situation) => Target | undefined;
 /** First answer wins. Bad news stands above every reason to wait; waiting above going on. */
 const rules: readonly Rule[] = [
   leaving, // A Rollout that is being deleted puts back what it changed.
-  cannotGoOn, // Missing or claimed: nothing moves until it is mended.
-  adopting, // No stable yet, and the pods are a Deployment's.
-  starting, // No stable yet: the first revision becomes it, unjudged.
   rejectedElsewhere, // A rejection that a crash kept from status.
   returning, // Traffic on its way back arrives before anything else is considered.
   rollingBack,
@@ -47,8 +44,11 @@ const rules: readonly Rule[] = [
   lostWhileBaking, // A weighted side without a ready endpoint gives its traffic back.
   canaryLost,
   undone, // The spec names stable again.
-  superseded, // The spec names a third revision.
   scaledToZero, // Nothing serves, so nothing can be compared.
+  cannotGoOn, // Missing or claimed: nothing goes up until it is mended.
+  adopting, // No stable yet, and the pods are a Deployment's.
+  starting, // No stable yet: the first revision becomes it, unjudged.
+  superseded, // The spec names a third revision.
   handingOver,
   stepping,
   resting,
@@ -63,20 +63,18 @@ export function decide(situation: Situation): Target {
   throw new Error("No rule answered; `resting` must");
 }
 
-/** Whether a canary is on its way up. */
-function onTheWay({ status }: World): boolean {
-  return status.progress?.stage === "Stepping" || status.progress?.stage === "HandingOver";
+/** Whether a canary is on its way up, and there is something to go back to. */
+function onTheWay({ status, stable }: World): boolean {
+  const moving = status.progress?.stage === "Stepping" || status.progress?.stage === "HandingOver";
+  return moving && stable !== undefined;
 }
 
 function cannotGoOn({ world }: Situation): Target | undefined {
   const { snapshot, settings } = world;
   const { claimedBy } = snapshot;
   if (claimedBy !== undefined) {
-    return failed(
-      world,
-      "TargetClaimed",
-      `${claimedBy.what} is managed by the older Rollout "${claimedBy.rollout}"; one of both has to go`,
-    );
+    const message = `${claimedBy.what} is managed by the older Rollout "${claimedBy.rollout}"; one of both has to go`;
+    return { ...failed(world, "TargetClaimed", message), sizes: {} };
   }
   if (settings.workload !== undefined && snapshot.deployment === undefined) {
     return failed(
@@ -107,21 +105,24 @@ function serviceProblem({ snapshot, settings }: World): string | undefined {
   return undefined;
 }
 
-/** Nothing moves: sizes, routes and Services stay as they are. */
+/** Routes, Services and the canary stay as they are. Stable still follows `replicas`: its load does not wait for the mending. */
 function failed(world: World, reason: string, message: string): Target {
-  const { progress, step } = world.status;
+  const { stable, status } = world;
+  const { progress, step } = status;
+  const scales = stable !== undefined && (hasRoutes(world.routes) || progress?.stage === "Resting");
   return {
-    stage: stageOf(world.status) ?? "Starting",
+    stage: stageOf(status) ?? "Starting",
     mark: progress?.mark ?? "waiting",
     phase: "Failed",
     reason,
     message,
-    ...(world.stable === undefined ? {} : { stable: world.stable.hash }),
+    ...(stable === undefined ? {} : { stable: stable.hash }),
     ...(progress?.canary === undefined ? {} : { canary: progress.canary }),
     ...(progress?.previous === undefined ? {} : { previous: progress.previous }),
     stepIndex: step?.index ?? 0,
+    ...(progress?.stepReady === true ? { stepReady: true } : {}),
     weightBp: world.routes.canaryBp,
-    sizes: {},
+    sizes: scales ? { [stable.hash]: world.replicas } : {},
     checkAgainInMs: 5_000,
   };
 }

@@ -80,12 +80,12 @@ function returned(world: World, because: Because): Target {
   };
 }
 
-/** Traffic to stable, at once: unless it has no ready pod and the canary has, which is worse than any breach. */
+/** Traffic to stable, at once: unless that would strand it. */
 function returnTarget(world: World, because: Because, mark: string): Target {
-  const { stable, canary, status, replicas } = world;
+  const { stable, status, replicas } = world;
   const routed = hasRoutes(world.routes);
   const hash = stable?.hash ?? "";
-  const stranded = (stable?.ready ?? 0) === 0 && (canary?.ready ?? 0) > 0 && replicas > 0;
+  const stranded = isStranded(world);
   const switches = stranded
     ? {}
     : {
@@ -108,6 +108,11 @@ function returnTarget(world: World, because: Because, mark: string): Target {
     sizes: stable === undefined ? {} : { [hash]: replicas },
     because,
   };
+}
+
+/** Stable has no ready pod and the canary has: traffic to stable would be lost, which is worse than any breach. */
+export function isStranded({ stable, canary, replicas }: World): boolean {
+  return (stable?.ready ?? 0) === 0 && (canary?.ready ?? 0) > 0 && replicas > 0;
 }
 
 export function revertedMessage({ revision, message }: Because): string {

@@ -36,7 +36,6 @@ function isReady({ routes, replicas }: World, { ready }: Revision): boolean {
 
 function rollbackTarget(world: World, to: Revision, because: Because): Target {
   const { stable, replicas, settings, serviceEndpoints } = world;
-  const bad = stable?.hash ?? "";
   const blameless = isBlameless(because);
   const scaling: Target = {
     stage: "RollingBack",
@@ -44,7 +43,7 @@ function rollbackTarget(world: World, to: Revision, because: Because): Target {
     phase: blameless ? "Progressing" : "Reverted",
     reason: because.reason,
     message: blameless ? `going back to revision ${to.hash}: ${because.message}` : revertedMessage(because),
-    stable: bad,
+    ...(stable === undefined ? {} : { stable: stable.hash }),
     previous: to.hash,
     stepIndex: 0,
     weightBp: 0,
@@ -68,7 +67,7 @@ function rollbackTarget(world: World, to: Revision, because: Because): Target {
 /** The bad pods have no traffic: they go, and only then may the Service let all of ours in again. */
 function afterDrain(world: World, to: Revision, target: Target): Target {
   const { stable, replicas } = world;
-  const sizes = { [to.hash]: replicas, [stable?.hash ?? ""]: 0 };
+  const sizes = { [to.hash]: replicas, ...(stable === undefined ? {} : { [stable.hash]: 0 }) };
   if (!hasRoutes(world.routes) && (stable?.pods ?? 0) > 0) return { ...target, mark: "emptying", sizes };
   const { previous: _previous, ...done } = target;
   return {

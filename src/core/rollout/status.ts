@@ -3,10 +3,10 @@ import type { RolloutStatus } from "../../api/rollout.ts";
 import { writeCheckpoint } from "./analyse.ts";
 import { canonicalJson, LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
+import { optional } from "./optional.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
-import { stepsFingerprint } from "./steps.ts";
 import { heldMs, type Target } from "./target.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
 
@@ -122,7 +122,7 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
     ...(paused === true ? { paused: true } : {}),
     ...(full ? { full: true } : {}),
     ...(target.because === undefined ? {} : { because: target.because }),
-    ...(moving ? { steps: stepsFingerprint(world.settings.steps) } : {}),
+    ...(moving ? optional("steps", target.steps ?? before?.steps) : {}),
   };
 }
 

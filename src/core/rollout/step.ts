@@ -4,6 +4,7 @@ import type { Situation } from "./decide.ts";
 import { mayRaise, paused, promotesFully } from "./gates.ts";
 import { handOverTarget } from "./hand-over.ts";
 import { promotedAs } from "./rest.ts";
+import { isStranded } from "./return.ts";
 import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "./steps.ts";
 import { hasRoutes, remainingMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
@@ -22,19 +23,20 @@ export function stepping(situation: Situation): Target | undefined {
   const { stable, status } = situation.world;
   if (status.progress?.stage !== "Stepping" || stable === undefined || status.progress.canary === undefined)
     return undefined;
-  return walk(situation, status.step?.index ?? 0, false);
+  const index = status.step?.index ?? 0;
+  const last = situation.world.settings.steps.length - 1;
+  const at = promotesFully(situation) ? Math.min(index, last) : edited(situation.world, index);
+  return at === undefined ? stepsEdited(situation.world, index) : walk(situation, at, at !== index);
 }
 
-/** Takes step `index`, and the next where it is complete already. */
-function walk(situation: Situation, index: number, changed: boolean): Target {
+/** Takes step `at`, and the next where it is complete already. */
+function walk(situation: Situation, at: number, changed: boolean): Target {
   const { world } = situation;
   const { steps } = world.settings;
-  const at = edited(world, index);
-  if (at === undefined) return stepsEdited(world, index);
   const step = steps[at] as Step;
   const full = promotesFully(situation);
   const weightBp = full ? 10_000 : weightAt(steps, at);
-  const target = base(world, at, weightBp, changed || at !== index);
+  const target = base(world, at, weightBp, changed);
   const onTheWay = bothBad(situation, target) ?? capacity(situation, target);
   if (onTheWay !== undefined) return onTheWay;
   const ready: Target = { ...target, stepReady: true };
@@ -73,7 +75,8 @@ function stepsEdited(world: World, index: number): Target {
   const target = base(world, Math.min(index, world.settings.steps.length - 1), presentWeightBp(world), false);
   const message =
     "holding: the steps were edited and none has the present weight; edit them again, promote fully, or abort";
-  return { ...target, reason: "StepsEdited", message };
+  const { steps: _notOurs, ...held } = target;
+  return { ...held, reason: "StepsEdited", message };
 }
 
 function base(world: World, stepIndex: number, weightBp: number, changed: boolean): Target {
@@ -89,6 +92,7 @@ function base(world: World, stepIndex: number, weightBp: number, changed: boolea
     ...(status.progress?.canary === undefined ? {} : { canary: status.progress.canary }),
     ...(status.progress?.previous === undefined ? {} : { previous: status.progress.previous }),
     stepIndex,
+    steps: stepsFingerprint(world.settings.steps),
     ...(changed ? { stepChanged: true } : {}),
     stepReady: (!changed || sameWeight(world, weightBp)) && status.progress?.stepReady === true,
     weightBp,
@@ -109,7 +113,7 @@ function bothBad({ world, judged, orders }: Situation, target: Target): Target |
   const verdict = judged?.verdict;
   const resting = status.progress?.mark === BOTH_BAD;
   const restMs = resting ? remainingMs(world, "Stepping", BOTH_BAD, BOTH_BAD_REST_MS) : 0;
-  if (resting && (restMs === 0 || orders?.promote === true)) return undefined;
+  if (isStranded(world) || (resting && (restMs === 0 || orders?.promote === true))) return undefined;
   if (!resting && (verdict?.kind !== "Hold" || world.nowMs - verdict.sinceMs < BOTH_BAD_MS)) return undefined;
   const routed = hasRoutes(routes);
   return {

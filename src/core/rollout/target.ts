@@ -47,6 +47,8 @@ export interface Target {
   /** The revision to go back to while the present stable bakes. */
   readonly previous?: string;
   readonly stepIndex: number;
+  /** Which walk the step is of, where this pass knew it; absent: the one that status remembers. */
+  readonly steps?: string;
   /** Set where the step changes in this pass: its clock starts now. */
   readonly stepChanged?: boolean;
   /** The size of this step was ready once: the progress deadline no longer runs. */

@@ -19,6 +19,7 @@ import { routers } from "../../../src/traffic/routers.ts";
 import { letOthersAct, type Manners, tagOf } from "./actors.ts";
 import { Objects } from "./objects.ts";
 import { Requests } from "./requests.ts";
+import { wrongsOf } from "./wrongs.ts";
 
 /** What a test asks of a new stage; what it leaves out is a Rollout of four pods behind a Service and a route. */
 export interface Scene {
@@ -58,10 +59,13 @@ export class Play {
   readonly failures: string[] = [];
   /** Moments in which requests went nowhere. */
   readonly gaps: string[] = [];
+  /** What no pass may ever do, where one did. */
+  readonly wrongs: string[] = [];
   /** Answers of the metrics source: true counts, none at all, nothing found, or errors. */
   prometheus: "answers" | "silent" | "empty" | "unreachable" = "answers";
   source: Snapshot["metrics"]["source"] = { kind: "ready" };
   claimedBy: Snapshot["claimedBy"];
+  templateProblem: string | undefined;
   trouble: Record<string, string> = {};
   /** Writes that are refused, as an API server or a webhook may. */
   refuses: (write: Write) => boolean = () => false;
@@ -134,6 +138,11 @@ export class Play {
     return this.requests.shares(this.objects);
   }
 
+  /** A ReplicaSet's pods, by image tag. */
+  pods(tag: string): ReplicaSet | undefined {
+    return this.objects.list<ReplicaSet>("ReplicaSet").find((set) => tagOf(set.spec.template) === tag);
+  }
+
   /** What a Service lets in: an image tag, "all" of ours, or "author". */
   selects(name = "web"): string {
     const selector = this.objects.get<Service>("Service", name)?.spec.selector ?? {};
@@ -198,9 +207,10 @@ export class Play {
     this.objects.change<Rollout>("Rollout", "web", ({ status: _lost, ...rollout }) => rollout as Rollout);
   }
 
-  /** The story begins here. */
+  /** The story begins here; what failed before was meant to. */
   forget(): this {
     this.story.length = 0;
+    this.failures.length = 0;
     this.#storyFromMs = this.nowMs;
     return this;
   }
@@ -254,6 +264,7 @@ export class Play {
   step(limitMs = Number.POSITIVE_INFINITY): boolean {
     if (this.deleted) return false;
     const plan = this.#plan();
+    this.wrongs.push(...wrongsOf(this, plan).map((wrong) => `${this.#time()} ${wrong}`));
     const wrote = this.#act(plan);
     const moved = letOthersAct(this.objects, this.manners);
     this.requests.scrapePods(this.objects, this.manners);
@@ -301,6 +312,7 @@ export class Play {
       }),
       autoscalers: objects.list<HorizontalPodAutoscaler>("HorizontalPodAutoscaler"),
       ...(this.claimedBy === undefined ? {} : { claimedBy: this.claimedBy }),
+      ...(this.templateProblem === undefined ? {} : { templateProblem: this.templateProblem }),
       podTrouble: Object.fromEntries(Object.entries(this.trouble).map(([tag, said]) => [hashOf(tag), said])),
       metrics: {
         source: this.source,

@@ -4,7 +4,6 @@ import { LABEL_REVISION } from "../../../src/core/rollout/names.ts";
 import { type Manners, podsOf, tagOf } from "./actors.ts";
 import type { Objects } from "./objects.ts";
 
-const REQUESTS_PER_SECOND = 400;
 const SCRAPE_MS = 15_000;
 const SCRAPES = 8;
 
@@ -18,6 +17,7 @@ interface Counter {
 export class Requests {
   /** Image tags of which half of the requests fail. */
   readonly bad = new Set<string>();
+  perSecond = 400;
   readonly #counters = new Map<string, Counter>();
   #scrapedMs = Number.NEGATIVE_INFINITY;
 
@@ -27,7 +27,7 @@ export class Requests {
     const tags = tagsByPod(objects);
     for (const [pod, share] of shares) {
       const counter = this.#counter(pod);
-      const requests = (REQUESTS_PER_SECOND * share * ms) / 1000;
+      const requests = (this.perSecond * share * ms) / 1000;
       counter.total += requests;
       if (this.bad.has(tags(pod))) counter.bad += requests / 2;
     }

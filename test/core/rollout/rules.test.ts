@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { expectSound, servesAlone } from "./expectations.ts";
 import { atRest, type Play, underWay } from "./play.ts";
 
 /** The rules of docs/architecture.md and the design, by number, each played on a stage. */
@@ -16,12 +17,6 @@ function inHandOver(): Play {
   play.run(({ status }) => status.weights?.written === 100);
   play.manners.slices = "stand";
   return play.run(({ status }) => status.progress?.stage === "HandingOver");
-}
-
-function v1ServesAlone(play: Play): void {
-  expect(play.traffic).toEqual({ v1: 1 });
-  expect(play.sizes).toEqual({ v1: 4 });
-  expect(play.gaps).toEqual([]);
 }
 
 describe("a release that goes well", () => {
@@ -53,8 +48,7 @@ describe("a release that goes well", () => {
     ]);
     expect(play.traffic).toEqual({ v2: 1 });
     expect(play.weights).toEqual({ web: undefined });
-    expect(play.gaps).toEqual([]);
-    expect(play.failures).toEqual([]);
+    expectSound(play);
   });
 });
 
@@ -69,7 +63,7 @@ describe("rule 1: a breach moves traffic in the pass that judged it", () => {
     expect(play.traffic).toEqual({ v1: 1 });
     expect(play.status.rejected).toMatchObject({ revision: expect.any(String), reason: "AnalysisFailed" });
     play.settles();
-    v1ServesAlone(play);
+    servesAlone(play, "v1");
     expect(play.phase).toBe("Reverted");
     expect(play.weights).toEqual({ web: undefined });
   });
@@ -84,7 +78,7 @@ describe("rule 1: a breach moves traffic in the pass that judged it", () => {
     ]);
     play.manners.slices = "follow";
     play.settles();
-    v1ServesAlone(play);
+    servesAlone(play, "v1");
   });
 });
 
@@ -99,8 +93,8 @@ describe("rule 1: each switch on its own", () => {
     else expect(play.weights).toEqual({ web: 1, "web-canary": 0 });
     play.refuses = () => false;
     play.manners.slices = "follow";
-    play.settles();
-    v1ServesAlone(play);
+    play.forget().settles();
+    servesAlone(play, "v1");
   });
 
   test("each bears the rejection until status holds it", () => {
@@ -121,7 +115,7 @@ describe("rule 1: each switch on its own", () => {
     play.restart();
     play.requests.bad.clear();
     play.settles();
-    v1ServesAlone(play);
+    servesAlone(play, "v1");
     expect(play.phase).toBe("Reverted");
   });
 
@@ -148,7 +142,7 @@ describe("rule 5: a breach in the bake is a rollback", () => {
       expect.stringMatching(/let the Service select revision v1 \| → Reverted AnalysisFailed$/),
     ]);
     play.settles();
-    v1ServesAlone(play);
+    servesAlone(play, "v1");
   });
 
   test("later, capacity first, then the selector, and no request is lost", () => {
@@ -162,6 +156,6 @@ describe("rule 5: a breach in the bake is a rollback", () => {
       "scale revision v2 from 4 to 0",
       "remove the empty ReplicaSet of revision v2",
     ]);
-    v1ServesAlone(play);
+    servesAlone(play, "v1");
   });
 });

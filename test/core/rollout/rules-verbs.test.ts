@@ -1,0 +1,131 @@
+import { describe, expect, test } from "vitest";
+import { expectSound, servesAlone } from "./expectations.ts";
+import { atRest, hashOf, underWay } from "./play.ts";
+
+/** Every weight waits for a person. */
+const waiting = {
+  spec: { strategy: { canary: { steps: [{ weight: 25 }, { pause: {} }, { weight: 50 }, { pause: {} }] } } },
+};
+
+describe("waits", () => {
+  test("an analysis step lasts until it is judged", () => {
+    const steps = [{ weight: 25 }, { analysis: { for: "1m" } }, { weight: 50 }];
+    const play = underWay(25, { spec: { strategy: { canary: { steps } } } });
+    play.prometheus = "silent";
+    play.forMs(600_000);
+    expect([play.reason, play.weights["web-canary"]]).toEqual(["NoData", 1]);
+    play.prometheus = "answers";
+    play.until("Healthy");
+    expectSound(play);
+  });
+
+  test("spec.paused holds before the first step, and `resume` does not take it back", () => {
+    const play = atRest({ spec: { paused: true } });
+    play.deploy("v2");
+    play.until("Paused", "PausedByUser");
+    play.request("resume");
+    play.forMs(600_000);
+    expect([play.phase, play.weights]).toEqual(["Paused", { web: undefined }]);
+    play.edit(() => ({ paused: false }));
+    play.until("Healthy");
+    expectSound(play);
+  });
+
+  test("too few requests for half an hour waits for a person", () => {
+    const play = underWay(25);
+    play.requests.perSecond = 0.01;
+    play.run(({ phase }) => phase === "Paused");
+    expect(play.reason).toBe("TooFewRequests");
+    play.request("promote");
+    play.forMs(30_000);
+    expect(play.weights).toEqual({ web: 1, "web-canary": 1 });
+  });
+
+  test.each([
+    ["onNoData", "empty", "NoData"],
+    ["onUnsure", "answers", "TooFewRequests"],
+  ] as const)("%s: revert takes the canary back", (field, prometheus, reason) => {
+    const play = underWay(25, { spec: { analysis: { [field]: { after: "5m", then: "revert" } } } });
+    play.requests.perSecond = 0.01;
+    play.prometheus = prometheus;
+    play.until("Reverted", reason).settles();
+    servesAlone(play, "v1");
+  });
+});
+
+describe("verbs", () => {
+  test("`promote` goes past the present wait, and no further", () => {
+    const play = underWay(25, waiting);
+    play.until("Paused", "WaitingForApproval");
+    play.request("promote");
+    play.forget().forMs(600_000);
+    expect(play.story).toEqual([
+      "00:00 scale revision v2 from 1 to 2 | → Progressing CanaryNotReady",
+      "00:00 → Progressing Stepping",
+      "00:03 give the canary 50 %",
+      "00:06 → Paused WaitingForApproval",
+    ]);
+    expect([play.phase, play.reason]).toEqual(["Paused", "WaitingForApproval"]);
+  });
+
+  test("`promote:full` takes all that remains without judging", () => {
+    const play = underWay(25, waiting);
+    play.prometheus = "silent";
+    play.request("promote:full");
+    play.forget().until("Baking");
+    expect(play.story).toEqual([
+      "00:00 scale revision v2 from 1 to 4 | → Progressing CanaryNotReady",
+      "00:00 → Progressing Stepping",
+      "00:03 give the canary 100 %",
+      "00:06 let the Service select revision v2 | → Progressing HandingOver",
+      "00:09 give the canary 0 %",
+      "00:19 fold the route into what its author wrote",
+      "00:19 mark revision v2 as promoted | → Baking Baking",
+    ]);
+    expectSound(play);
+  });
+
+  test("`pause` holds the weight, and a breach is still acted on", () => {
+    const play = underWay(25);
+    play.request("pause");
+    play.until("Paused", "PausedByUser").forMs(3_600_000);
+    expect(play.weights["web-canary"]).toBe(1);
+    play.requests.bad.add("v2");
+    play.until("Reverted").settles();
+    servesAlone(play, "v1");
+  });
+
+  test("`resume` goes on", () => {
+    const play = underWay(25);
+    play.request("pause");
+    play.until("Paused", "PausedByUser").forMs(600_000);
+    expect(play.phase).toBe("Paused");
+    play.request("resume");
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+
+  test("`rollback` at rest goes to the last one promoted before", () => {
+    const play = underWay(25);
+    play.until("Healthy").settles();
+    play.request("rollback");
+    play.forget().until("Reverted", "RolledBack").settles();
+    expect(play.story).toEqual([
+      "00:00 make 4 pods of revision v1 | mark revision v2 as rejected | → Reverted RolledBack",
+      "00:00 let the canary Service select revision v1 | let the Service select revision v1",
+      "00:10 scale revision v2 from 4 to 0",
+      "00:10 remove the empty ReplicaSet of revision v2",
+    ]);
+    servesAlone(play, "v1");
+  });
+
+  test("`rollback` to a named one", () => {
+    const play = underWay(25);
+    play.until("Healthy").settles();
+    play.deploy("v3");
+    play.until("Healthy").settles();
+    play.request(`rollback:${hashOf("v1")}`);
+    play.until("Reverted", "RolledBack").settles();
+    servesAlone(play, "v1");
+  });
+});
