@@ -21,8 +21,10 @@ export function leaving({ world }: Situation): Target | undefined {
   if (unpaired !== undefined) return unpaired;
   const { deployment } = snapshot;
   const goesToo = deployment === undefined || deployment.metadata.deletionTimestamp !== undefined;
-  if (settings.onDelete === "handBack" && !goesToo && world.stable !== undefined) return handBack(world, deployment);
-  return left(world);
+  if (settings.onDelete === "keep") return stableAlone(world) ?? left(world);
+  if (goesToo) return left(world);
+  if (world.stable === undefined) return notAdopted(world, deployment);
+  return settings.onDelete === "handBack" ? handBack(world, deployment) : left(world);
 }
 
 function left(world: World, rest: Partial<Target> = {}): Target {
@@ -73,6 +75,32 @@ function handBack(world: World, deployment: Deployment): Target {
     heldMs(world, "Leaving", "emptied") > 0 ? 0 : remainingMs(world, "Leaving", "handedOver", settings.drainMs);
   if (waitMs > 0) return leavingTarget(world, "handedOver", { ...only, checkAgainInMs: waitMs });
   return leavingTarget(world, "emptied", { ...only, sizes: none });
+}
+
+/** What is kept is stable: once nobody pins the Service a canary's pods would be in it for good. */
+function stableAlone(world: World): Target | undefined {
+  const { stable, replicas, revisions, settings } = world;
+  const others = [...revisions.values()].filter(({ hash, size, pods }) => hash !== stable?.hash && size + pods > 0);
+  if (stable === undefined || others.length === 0) return undefined;
+  const full = { [stable.hash]: replicas };
+  const leftMs = remainingMs(world, "Leaving", "scaling", settings.progressDeadlineMs);
+  if (stable.ready < replicas && leftMs > 0)
+    return leavingTarget(world, "scaling", { sizes: full, checkAgainInMs: leftMs });
+  const none = Object.fromEntries(others.map(({ hash }) => [hash, 0]));
+  return leavingTarget(world, "emptied", { sizes: { ...full, ...none } });
+}
+
+/** Taking over had only begun: the Deployment goes on as it was, and ours go once the Service leads to its pods. */
+function notAdopted(world: World, { spec, status }: Deployment): Target {
+  const { settings, selects, serviceEndpoints, revisions } = world;
+  const free = { deployment: { paused: false }, selects: "author" };
+  const serves = selects === "author" && serviceEndpoints.foreign >= (status?.availableReplicas ?? 0);
+  const late = heldMs(world, "Leaving", "both") > settings.progressDeadlineMs;
+  if (settings.service !== undefined && (spec.replicas ?? 1) > 0 && !serves && !late)
+    return leavingTarget(world, "both", { ...free, checkAgainInMs: settings.progressDeadlineMs });
+  const ours = [...revisions.values()].filter(({ size, pods }) => size > 0 || pods > 0);
+  if (ours.length === 0) return left(world, free);
+  return leavingTarget(world, "emptied", { ...free, sizes: Object.fromEntries(ours.map(({ hash }) => [hash, 0])) });
 }
 
 /** The Deployment runs the stable template at full size, ready, and nothing else. */

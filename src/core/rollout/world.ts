@@ -53,7 +53,9 @@ export function observe(snapshot: Snapshot, routers: Routers): World {
   const revisions = revisionsOf(snapshot);
   const template = wantedTemplate(snapshot);
   const wanted = template === undefined ? undefined : wantedRevision(template, revisions, status.collisionCount ?? 0);
-  const stableHash = status.stable?.revision ?? recoveredStable(snapshot, revisions);
+  // A status that was never lost says itself that there is no stable yet.
+  const recovered = status.progress === undefined ? recoveredStable(snapshot, revisions) : undefined;
+  const stableHash = status.stable?.revision ?? recovered;
   const asked = askedReplicas(snapshot, settings, status);
   const serviceEndpoints = endpointsOf(snapshot.serviceSlices, snapshot.replicaSets);
   const selects = pinOf(snapshot.service, rollout.metadata.name);

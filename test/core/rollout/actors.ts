@@ -109,7 +109,7 @@ export function podsOf(objects: Objects, manners: Manners): Pod[] {
     const running = metadata.annotations?.[RUNNING];
     if (running === undefined) return [];
     const template: PodTemplate = JSON.parse(running);
-    const hash = templateHash(template);
+    const hash = `d${templateHash(template).slice(0, 8)}`; // A Deployment has another way to hash.
     const labels = { ...template.metadata?.labels, "pod-template-hash": hash };
     return numbered(status?.availableReplicas ?? 0, `${metadata.name}-${hash}`, labels);
   });

@@ -341,7 +341,7 @@ export class Play {
     const { status } = plan;
     if (status !== undefined && !this.deleted && (!failed || plan.target.urgent !== undefined))
       this.objects.change<Rollout>("Rollout", "web", (rollout) => ({ ...rollout, status }));
-    if (!failed) this.#remember(plan.memory);
+    if (!failed && !this.deleted) this.#remember(plan.memory);
     this.#tell(done, before);
     return done.length > 0 || status !== undefined;
   }

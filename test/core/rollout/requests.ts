@@ -50,7 +50,7 @@ export class Requests {
     const tags = tagsByPod(objects);
     const shares: Record<string, number> = {};
     for (const [pod, share] of podShares(objects)) shares[tags(pod)] = (shares[tags(pod)] ?? 0) + share;
-    return shares;
+    return Object.fromEntries(Object.entries(shares).map(([tag, share]) => [tag, Number(share.toFixed(4))]));
   }
 
   read(metric: string, objects: Objects, canary: string, stable: string | undefined): Reading {

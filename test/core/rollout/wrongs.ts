@@ -10,7 +10,8 @@ export function wrongsOf(play: Play, { writes, target }: RolloutPlan): string[] 
   const after = canaryShare(routeAfter(play, writes));
   const moved = (name: string) => writes.some((write) => selects(write, name));
   const wrongs: string[] = [];
-  if (target.urgent === undefined && moved("web-canary") && Math.max(before, after) > 0 && target.stage !== "Returning")
+  const toCanary = target.canarySelects !== target.stable; // To stable it may move at any time.
+  if (toCanary && moved("web-canary") && Math.max(before, after) > 0)
     wrongs.push("moved the canary Service while it had traffic");
   if (target.stage === "HandingOver" && moved("web") && before !== after)
     wrongs.push("moved the selector and a weight in one pass");

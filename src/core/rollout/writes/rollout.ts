@@ -4,7 +4,7 @@ import { FINALIZER, LABEL_ROLLOUT, labelValue } from "../names.ts";
 import { isOwnedBy, ownersOf } from "../objects.ts";
 import type { Target } from "../target.ts";
 import type { World } from "../world.ts";
-import { patch } from "./patch.ts";
+import { patch, remove } from "./patch.ts";
 
 /** Writes to the Rollout itself: its finalizer, and its size where that is left out. */
 
@@ -36,9 +36,9 @@ export function release(target: Target, world: World): Write[] {
   const index = world.rollout.metadata.finalizers?.indexOf(FINALIZER) ?? -1;
   if (target.release !== true || index === -1) return [];
   const path = `/metadata/finalizers/${index}`;
-  const orphans = world.settings.onDelete === "keep" || target.keepPods === true ? keepOrphans(world) : [];
+  const keeps = world.settings.onDelete === "keep" || target.keepPods === true;
   return [
-    ...orphans,
+    ...(keeps ? keepOrphans(world) : removeShared(world)),
     patch(
       world.rollout,
       [
@@ -53,11 +53,23 @@ export function release(target: Target, world: World): Write[] {
 /** `keep`: no owner reference stays, so nothing of ours is collected with the Rollout. */
 function keepOrphans(world: World): Write[] {
   const { replicaSets, revisions } = world.snapshot;
-  return [...replicaSets, ...revisions]
-    .filter((object) => isOwnedBy(object, world.rollout.metadata.uid))
-    .map((object) =>
-      patch(object, [{ op: "remove", path: "/metadata/ownerReferences" }], "keep the pods when the Rollout goes"),
-    );
+  const ours = [...replicaSets, ...revisions].filter((object) => isOwnedBy(object, world.rollout.metadata.uid));
+  return ours.map((object) =>
+    "spec" in object && object.spec.replicas === 0
+      ? remove(object, `remove the empty ReplicaSet ${object.metadata.name}`)
+      : patch(object, [{ op: "remove", path: "/metadata/ownerReferences" }], "keep the pods when the Rollout goes"),
+  );
+}
+
+/** What has the Deployment as another owner does not go with the Rollout by itself. */
+function removeShared(world: World): Write[] {
+  const { uid } = world.rollout.metadata;
+  return world.snapshot.replicaSets
+    .filter(({ metadata: { ownerReferences = [] } }) => {
+      const others = ownerReferences.filter((owner) => owner.uid !== uid);
+      return others.length > 0 && others.every((owner) => owner.controller !== true);
+    })
+    .map((set) => remove(set, `remove ReplicaSet ${set.metadata.name}`));
 }
 
 /** What an earlier Rollout of this name kept, taken in again: ours, and without an owner. */
