@@ -49,7 +49,16 @@ export function approach(situation: Situation, target: Target): Target | undefin
   if (waitMs > 0)
     return { ...paired, mark, message: `letting ${percent(routes.canaryBp)} settle`, checkAgainInMs: waitMs };
   if (routes.canaryBp === weightBp) return undefined;
+  if (!leadsToCanary(world)) return { ...paired, mark, message: WAITING_FOR_ENDPOINTS };
   return mayRaise(situation, { ...paired, mark }, "answered") ?? raise(paired, weightBp);
+}
+
+const WAITING_FOR_ENDPOINTS = "waiting until the canary Service leads to the canary's pods";
+
+/** Whether requests to the canary Service reach the canary's pods, and no others. */
+function leadsToCanary({ canaryEndpoints, status }: World): boolean {
+  const own = canaryEndpoints.byRevision.get(status.progress?.canary ?? "") ?? 0;
+  return own > 0 && own === canaryEndpoints.pods.size;
 }
 
 /** The clock of a step starts with its weight: what is judged are requests that came at it. */
@@ -95,7 +104,7 @@ function foldAfterMs({ routes, settings }: World): number {
 /** The pair enters at an explicit 0, behind it a Service that already leads to ready canary pods, and to no others. */
 function enter(situation: Situation, target: Target): Target | undefined {
   const { world } = situation;
-  const { routes, status, canaryEndpoints } = world;
+  const { routes, status } = world;
   const hash = target.canary ?? "";
   if (target.weightBp === 0 && routes.state === "rest") return undefined;
   // Rules that disagree are first brought to 0: the canary Service moves only while its effective weight is 0.
@@ -103,9 +112,7 @@ function enter(situation: Situation, target: Target): Target | undefined {
     return { ...target, mark: "at:0", wish: { kind: "paired", canaryBp: 0 }, message: "mending the routes" };
   const waiting: Target = { ...target, mark: "canaryService", canarySelects: hash };
   if (world.canarySelects !== hash) return { ...waiting, message: "pointing the canary Service at the canary" };
-  const own = canaryEndpoints.byRevision.get(hash) ?? 0;
-  if (own === 0 || own !== canaryEndpoints.pods.size)
-    return { ...waiting, message: "waiting until the canary Service leads to the canary's pods" };
+  if (!leadsToCanary(world)) return { ...waiting, message: WAITING_FOR_ENDPOINTS };
   const writtenBp = status.weights?.writtenBp ?? 0;
   const answered = situation.judged?.answered ?? world.settings.analysis === undefined;
   const drifted = writtenBp > 0 && writtenBp <= target.weightBp && routes.state === "mixed" && answered;

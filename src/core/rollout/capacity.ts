@@ -1,6 +1,7 @@
 import { canarySizeWithRoutes, nextSizes, resolveSurge, type Sizes, splitReplicas } from "../replicas.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise } from "./gates.ts";
+import { highestWeight } from "./steps.ts";
 import { hasRoutes, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -13,8 +14,7 @@ export function sizesAt(world: World, weightBp: number): Record<string, number> 
   if (stable === undefined) return {};
   if (hasRoutes(world.routes)) {
     const share = canarySizeWithRoutes(replicas, weightBp);
-    const serving = canarySizeWithRoutes(replicas, world.routes.canaryBp); // Not below what it serves now.
-    return { [stable.hash]: replicas, [canaryHash]: Math.max(share, serving) };
+    return { [stable.hash]: replicas, [canaryHash]: Math.max(share, servingSize(world)) };
   }
   const side = (revision: World["stable"]) => ({ size: revision?.size ?? 0, available: revision?.ready ?? 0 });
   const others = [...world.revisions.values()].filter(({ hash }) => hash !== stable.hash && hash !== canaryHash);
@@ -28,6 +28,16 @@ export function sizesAt(world: World, weightBp: number): Record<string, number> 
   });
   const gone = Object.fromEntries(others.filter(({ size }) => size > 0).map(({ hash }) => [hash, 0]));
   return { ...gone, [stable.hash]: next.stable, [canaryHash]: next.canary };
+}
+
+/** Not below what the canary serves now: a weight that was lowered counts once it is effective and has settled. */
+function servingSize({ routes, status, settings, replicas, canary, nowMs }: World): number {
+  const { mark, markSince } = status.progress ?? {};
+  const written = canarySizeWithRoutes(replicas, routes.canaryBp);
+  const heldMs = mark === `at:${routes.canaryBp}` ? nowMs - Date.parse(markSince ?? "") : 0;
+  if (routes.canaryBp === 0 || (routes.effect.kind === "effective" && heldMs >= settings.settleMs)) return written;
+  const highest = highestWeight(settings.steps, status.step?.index ?? 0);
+  return Math.max(written, Math.min(canarySizeWithRoutes(replicas, highest), canary?.size ?? 0));
 }
 
 /** The mark under which a step waits for its pods: the progress deadline runs from when it began. */

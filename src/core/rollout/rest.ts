@@ -22,7 +22,7 @@ export function resting(situation: Situation): Target {
       message: "the spec names the revision before again",
     });
   const rejection = rejectionOf(world, wanted);
-  if (rejection !== undefined && orders?.retry !== true) return reverted(world, rest, rejection);
+  if (rejection !== undefined && orders?.retry !== true) return reverted(situation, rest, rejection);
   const begun = beginOrHold(situation, rest, stable);
   return orders?.retry === true ? { ...begun, forgetRejected: true } : begun;
 }
@@ -37,11 +37,12 @@ export function rejectionOf({ status, unrecordedRejection: note }: World, wanted
   return { revision: wanted.hash, reason: "Rejected", message: wanted.mark.reason };
 }
 
-function reverted(world: World, rest: Target, rejection: Rejection): Target {
+function reverted(situation: Situation, rest: Target, rejection: Rejection): Target {
+  const { world } = situation;
   const recorded = world.status.rejected?.revision === rejection.revision;
+  const baking = keptBake(situation);
   return {
-    ...rest,
-    ...keptBake(world),
+    ...(baking === undefined ? alone(world, rest) : { ...rest, ...baking }),
     phase: "Reverted",
     reason: rejection.reason,
     message: revertedMessage(rejection as Because),
@@ -49,10 +50,21 @@ function reverted(world: World, rest: Target, rejection: Rejection): Target {
   };
 }
 
-/** Stable may still be baking while something else is wanted: it is judged on, and goes back on a breach. */
-function keptBake({ status, nowMs }: World): Partial<Target> {
-  const leftMs = status.bake === undefined ? 0 : Date.parse(status.bake.until) - nowMs;
-  return leftMs > 0 ? { baking: true, checkAgainInMs: leftMs } : {};
+/** Stable may still be baking while something else is wanted: it is judged on, and goes back on a breach. Undefined once the
+ * bake is over. */
+function keptBake(situation: Situation): Partial<Target> | undefined {
+  const { status, nowMs } = situation.world;
+  if (status.bake === undefined || status.progress?.previous === undefined) return undefined;
+  const leftMs = Date.parse(status.bake.until) - nowMs;
+  if (leftMs <= 0 && overdueBake(situation) === undefined) return undefined;
+  return { baking: true, checkAgainInMs: leftMs > 0 ? leftMs : 5_000 };
+}
+
+/** The revision before is needed no more. */
+function alone(world: World, { previous: _gone, ...rest }: Target): Target {
+  const { previous, stable } = world;
+  const going = previous === undefined || previous.hash === stable?.hash ? {} : { [previous.hash]: 0 };
+  return { ...rest, sizes: { ...rest.sizes, ...going } };
 }
 
 function beginOrHold(situation: Situation, rest: Target, stable: Revision): Target {
@@ -152,10 +164,8 @@ function settled(situation: Situation, rest: Target): Target {
       checkAgainInMs: Math.min(leftMs > 0 ? leftMs : 5_000, rest.checkAgainInMs ?? Number.POSITIVE_INFINITY),
     };
   }
-  const { previous: _gone, ...alone } = rest;
   return {
-    ...alone,
-    sizes: { ...rest.sizes, ...(world.previous === undefined ? {} : { [world.previous.hash]: 0 }) },
+    ...alone(world, rest),
     phase: "Healthy",
     reason: "Healthy",
     message: `revision ${stable?.hash} is stable, ${stable?.ready ?? 0} of ${replicas} pods ready`,

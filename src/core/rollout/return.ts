@@ -44,9 +44,9 @@ function returnByRoutes(world: World, because: Because): Target {
     const target = returnTarget(world, because, "drained");
     return waitMs > 0 ? { ...target, checkAgainInMs: waitMs } : { ...target, wish: { kind: "rest" } };
   }
-  // At rest: the pair was drained, or there never was one.
+  // At rest: the pair was drained, or there never was one, or somebody else has taken it away.
   const drained = heldMs(world, "Returning", "drained") > 0;
-  const waitMs = drained ? 0 : remainingMs(world, "Returning", "folded", settings.settleMs);
+  const waitMs = drained ? 0 : remainingMs(world, "Returning", "folded", settings.drainMs);
   if (waitMs > 0) return { ...returnTarget(world, because, "folded"), checkAgainInMs: waitMs };
   return returned(world, because);
 }

@@ -48,6 +48,11 @@ export function weightAt(steps: readonly Step[], index: number): number {
   return lastWeightBp(steps.slice(0, index + 1)) ?? 0;
 }
 
+/** The highest weight of a walk up to step `index`. */
+export function highestWeight(steps: readonly Step[], index: number): number {
+  return Math.max(0, ...steps.slice(0, index + 1).map((step) => (step.kind === "weight" ? step.weightBp : 0)));
+}
+
 /** Where an edited walk goes on: the first step whose weight is the current one; undefined where none is. */
 export function resumeAt(steps: readonly Step[], weightBp: number): number | undefined {
   const index = steps.findIndex((step) => step.kind === "weight" && step.weightBp === weightBp);

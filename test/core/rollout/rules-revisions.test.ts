@@ -214,8 +214,8 @@ describe("rule 7: deadlines", () => {
       "00:00 record revision v2 | make 1 pods of revision v2 | → Progressing CanaryNotReady",
       "10:00 → Reverted ProgressDeadlineExceeded",
       "10:00 mark revision v2 as rejected",
-      "10:03 scale revision v2 from 1 to 0",
-      "10:03 remove the empty ReplicaSet of revision v2",
+      "10:10 scale revision v2 from 1 to 0",
+      "10:10 remove the empty ReplicaSet of revision v2",
     ]);
     expect(play.status.rejected?.message).toBe(
       "0 of 1 canary pods became ready within the progress deadline: CrashLoopBackOff",

@@ -1,0 +1,132 @@
+import type { ControllerRevision, KubeObject, ReplicaSet, Route } from "../../../src/api/kubernetes.ts";
+import { byLabel, byScaleTarget, byService, INDEXES, type Sources } from "../../../src/controllers/rollout/sources.ts";
+import { LABEL_ROLLOUT } from "../../../src/core/rollout/names.ts";
+import { Store } from "../../../src/kube/store.ts";
+import type { Agenda } from "../agenda.ts";
+import type { Rng } from "../rng.ts";
+import type { ApiServer, Commit, Kind } from "./api-server.ts";
+
+/** The operator's caches: real stores, filled by watches that are late, held up, or that lose what they should tell. */
+export class Caches {
+  readonly sources: Sources;
+  readonly #stores: ReadonlyMap<Kind, Store<KubeObject>>;
+  readonly #lanes = new Map<Kind, Lane>();
+  readonly #agenda: Agenda;
+  readonly #api: ApiServer;
+  readonly #rng: Rng;
+  readonly #onChange: () => void;
+  #open = true;
+
+  /** @param listedAt the version that the first lists show; an API server may be behind */
+  constructor(agenda: Agenda, api: ApiServer, rng: Rng, onChange: () => void, listedAt?: string) {
+    this.#agenda = agenda;
+    this.#api = api;
+    this.#rng = rng;
+    this.#onChange = onChange;
+    this.sources = newSources();
+    this.#stores = storesOf(this.sources);
+    for (const [kind, store] of this.#stores) {
+      this.#lanes.set(kind, { waiting: [], heldUntilMs: 0, losing: false, dueMs: 0 });
+      store.replace(listedAt === undefined ? api.list(kind) : api.listAt(kind, listedAt), listedAt ?? api.version);
+      if (listedAt !== undefined) for (const commit of api.since(kind, listedAt)) this.take(commit);
+    }
+  }
+
+  /** The process is gone: nothing is told any more. */
+  close(): void {
+    this.#open = false;
+  }
+
+  /** A change that the watch is to tell, some milliseconds later. */
+  take(commit: Commit): void {
+    const lane = this.#lanes.get(commit.object.kind);
+    if (lane === undefined) return;
+    if (lane.losing) return;
+    lane.waiting.push(commit);
+    this.#wake(commit.object.kind, lane, this.#rng.chance(0.05) ? this.#rng.int(50, 1_500) : this.#rng.int(1, 30));
+  }
+
+  /** Holds the watch of one kind up: events come late, all at once. */
+  hold(kind: Kind, forMs: number): void {
+    const lane = this.#lanes.get(kind);
+    if (lane !== undefined) lane.heldUntilMs = Math.max(lane.heldUntilMs, this.#agenda.nowMs + forMs);
+  }
+
+  /** Loses what the watch of one kind should tell in the next milliseconds; a new list makes up for it. */
+  lose(kind: Kind, forMs: number): void {
+    const lane = this.#lanes.get(kind);
+    if (lane === undefined || lane.losing) return;
+    lane.losing = true;
+    lane.waiting = [];
+    this.#agenda.after(forMs, () => {
+      lane.losing = false;
+      if (!this.#open) return;
+      this.#stores.get(kind)?.replace(this.#api.list(kind), this.#api.version);
+      this.#onChange();
+    });
+  }
+
+  /** Whether the operator sees all that there is. */
+  get current(): boolean {
+    return [...this.#lanes.values()].every((lane) => lane.waiting.length === 0 && !lane.losing);
+  }
+
+  #wake(kind: Kind, lane: Lane, latencyMs: number): void {
+    const now = this.#agenda.nowMs;
+    lane.dueMs = Math.max(lane.dueMs, now + latencyMs, lane.heldUntilMs);
+    this.#agenda.after(lane.dueMs - now, () => this.#tell(kind, lane));
+  }
+
+  #tell(kind: Kind, lane: Lane): void {
+    if (!this.#open || lane.waiting.length === 0) return;
+    if (lane.heldUntilMs > this.#agenda.nowMs) {
+      this.#agenda.after(lane.heldUntilMs - this.#agenda.nowMs, () => this.#tell(kind, lane));
+      return;
+    }
+    const store = this.#stores.get(kind);
+    const commit = lane.waiting.shift() as Commit;
+    if (commit.type === "deleted") store?.remove(commit.object);
+    else store?.set(commit.object);
+    this.#onChange();
+  }
+}
+
+interface Lane {
+  waiting: Commit[];
+  heldUntilMs: number;
+  losing: boolean;
+  dueMs: number;
+}
+
+function newSources(): Sources {
+  return {
+    rollouts: new Store({ ...INDEXES }),
+    deployments: new Store(),
+    replicaSets: new Store<ReplicaSet>({ rollout: byLabel(LABEL_ROLLOUT) }),
+    revisions: new Store<ControllerRevision>({ rollout: byLabel(LABEL_ROLLOUT) }),
+    pods: new Store({ rollout: byLabel(LABEL_ROLLOUT) }),
+    services: new Store(),
+    slices: new Store({ service: byService }),
+    routes: new Map(ROUTES.map((kind) => [kind, new Store<Route>()])),
+    autoscalers: new Store({ target: byScaleTarget }),
+  };
+}
+
+const ROUTES = ["HTTPRoute", "GRPCRoute"];
+
+/** Stores of all kinds as one type: only what they share is used here. */
+export function storesOf(sources: Sources): ReadonlyMap<Kind, Store<KubeObject>> {
+  const stores: [Kind, unknown][] = [
+    ["Rollout", sources.rollouts],
+    ["Deployment", sources.deployments],
+    ["ReplicaSet", sources.replicaSets],
+    ["ControllerRevision", sources.revisions],
+    ["Service", sources.services],
+    ["EndpointSlice", sources.slices],
+    ["HorizontalPodAutoscaler", sources.autoscalers],
+    ...ROUTES.map((kind): [Kind, unknown] => [kind, sources.routes.get(kind)]),
+  ];
+  return new Map(stores as [Kind, Store<KubeObject>][]);
+}
+
+export const WATCHED: readonly Kind[] = [...storesOf(newSources()).keys()];

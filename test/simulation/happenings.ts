@@ -1,0 +1,138 @@
+import type { HorizontalPodAutoscaler, ReplicaSet } from "../../src/api/kubernetes.ts";
+import { LABEL_REVISION } from "../../src/core/rollout/names.ts";
+import { WATCHED } from "./cluster/caches.ts";
+import { PROMETHEUS_FAULTS } from "./cluster/prometheus.ts";
+import type { WriteFault } from "./operator.ts";
+import { image, stepsOf, VERSIONS } from "./scenario.ts";
+import type { Simulation } from "./simulation.ts";
+
+/** Something that befalls the cluster or its operator. False where it cannot happen now. */
+export type Happening = (sim: Simulation) => undefined | false;
+
+/** What befalls a write is decided as it is sent. */
+export const WRITE_FAULTS: readonly WriteFault[] = [
+  "conflict",
+  "errorBefore",
+  "errorAfter",
+  "crashBefore",
+  "crashAfter",
+];
+
+const KINDS = WATCHED;
+
+/** All that can happen beside failing writes, by name: a row each in the table of what met what. */
+export const HAPPENINGS: Readonly<Record<string, Happening>> = {
+  staleCache: ({ operator, rng }) => {
+    if (operator.caches === undefined) return false;
+    for (const kind of rng.chance(0.4) ? KINDS : [rng.pick(KINDS)]) operator.caches.hold(kind, rng.int(1_000, 30_000));
+  },
+  lostWatch: ({ operator, rng }) => {
+    if (operator.caches === undefined) return false;
+    for (const kind of rng.chance(0.3) ? KINDS : [rng.pick(KINDS)]) operator.caches.lose(kind, rng.int(200, 20_000));
+  },
+  crash: ({ operator, rng }) => operator.crash("killed", rng.int(200, 40_000)) as undefined,
+  staleRestart: ({ operator, api, rng }) => {
+    const behind = Math.max(1_000, Number(api.version) - rng.int(1, 40));
+    operator.crash("killed; the next one lists from a server that is behind", rng.int(200, 5_000), String(behind));
+  },
+  operatorPaused: ({ operator, rng }) => operator.pause(rng.int(1_000, 60_000)) as undefined,
+  podsDie: ({ pods, rng }) => {
+    const running = [...pods.all.values()].filter(({ ready }) => ready);
+    if (running.length === 0) return false;
+    const { set } = rng.pick(running);
+    const forMs = rng.chance(0.8) ? rng.int(1_000, 30_000) : rng.int(30_000, 150_000);
+    for (const pod of pods.of(set)) if (rng.chance(0.7)) pods.fail(pod, forMs);
+  },
+  routeRefused: ({ network, rng }) => network.refuse(rng.int(2_000, 60_000)) as undefined,
+  bothBad: ({ prometheus, agenda, rng }) => {
+    prometheus.incident = true;
+    agenda.after(rng.int(20_000, 400_000), () => {
+      prometheus.incident = false;
+    });
+  },
+  gitReapplies: (sim) => sim.apply() as undefined,
+  gitResetsService: (sim) => sim.apply("Service") as undefined,
+  gitResetsRoutes: (sim) => sim.apply("HTTPRoute", "GRPCRoute") as undefined,
+  autoscalerMoves: (sim) => {
+    const { api, rng } = sim;
+    if (sim.rollout?.spec.replicas === undefined) return false;
+    const scaler = api.list<HorizontalPodAutoscaler>("HorizontalPodAutoscaler")[0];
+    if (scaler === undefined) {
+      api.create("person", {
+        apiVersion: "autoscaling/v2",
+        kind: "HorizontalPodAutoscaler",
+        metadata: { name: "web", namespace: "shop" },
+        spec: { scaleTargetRef: { kind: "Rollout", name: "web" }, maxReplicas: 8 },
+      } as HorizontalPodAutoscaler);
+    }
+    for (let i = 0; i < 3; i++) sim.agenda.after(i * 15_000, () => sim.edit("autoscaler", { replicas: rng.int(1, 8) }));
+  },
+  newVersion: (sim) => sim.wantVersion(sim.rng.int(2, VERSIONS)) as undefined,
+  undo: (sim) => {
+    const stable = sim.images.get(sim.rollout?.status?.stable?.revision ?? "");
+    if (stable === undefined) return false;
+    sim.wantVersion(Number(stable.split(":")[1]));
+  },
+  abort: (sim) => sim.request("abort") as undefined,
+  pause: (sim) => {
+    sim.request("pause");
+    sim.agenda.after(sim.rng.int(5_000, 120_000), () => sim.request("resume"));
+  },
+  specPaused: (sim) => {
+    sim.edit("person", { paused: true });
+    sim.agenda.after(sim.rng.int(5_000, 120_000), () => sim.edit("person", { paused: false }));
+  },
+  promote: (sim) => sim.request("promote") as undefined,
+  promoteFull: (sim) => sim.request("promote:full") as undefined,
+  retry: (sim) => sim.request("retry") as undefined,
+  rollback: (sim) => sim.request("rollback") as undefined,
+  scale: (sim) => sim.edit("person", { replicas: sim.rng.int(1, 8) }) as undefined,
+  scaleToZero: (sim) => {
+    const before = sim.rollout?.spec.replicas ?? 1;
+    sim.edit("person", { replicas: 0 });
+    sim.agenda.after(sim.rng.int(5_000, 90_000), () => sim.edit("person", { replicas: Math.max(1, before) }));
+  },
+  editSteps: (sim) => {
+    const { strategy } = sim.git.rollout.spec;
+    const steps = stepsOf(sim.rng);
+    const spec = { ...sim.git.rollout.spec, strategy: { canary: { ...strategy?.canary, steps } } };
+    sim.git.rollout = { ...sim.git.rollout, spec };
+    sim.edit("person", { strategy: spec.strategy });
+  },
+  deleteReplicaSet: (sim) => {
+    const sets = sim.api.list<ReplicaSet>("ReplicaSet").filter(({ metadata }) => metadata.labels?.[LABEL_REVISION]);
+    if (sets.length === 0) return false;
+    sim.api.delete("person", sim.refOf(sim.rng.pick(sets)));
+  },
+  turnsBad: (sim) => {
+    const serving = sim.images.get(sim.rollout?.status?.stable?.revision ?? "");
+    if (serving === undefined || serving === image(1)) return false;
+    sim.health[serving] = { comesUp: sim.health[serving]?.comesUp ?? "soon", errorRate: 0.3 };
+  },
+  deleteRollout: (sim) => {
+    if (sim.rollout === undefined) return false;
+    sim.api.delete("person", sim.refOf(sim.rollout));
+  },
+  ...Object.fromEntries(
+    PROMETHEUS_FAULTS.map((fault) => [
+      `prometheus ${fault}`,
+      ({ prometheus, agenda, rng }: Simulation) => {
+        prometheus.fault = fault;
+        agenda.after(rng.int(10_000, 150_000), () => {
+          if (prometheus.fault === fault) prometheus.fault = undefined;
+        });
+      },
+    ]),
+  ),
+};
+
+export const NAMES: readonly string[] = [...WRITE_FAULTS, ...Object.keys(HAPPENINGS)];
+export const STAGES = [
+  "Starting",
+  "Resting",
+  "Stepping",
+  "HandingOver",
+  "Returning",
+  "RollingBack",
+  "Leaving",
+] as const;

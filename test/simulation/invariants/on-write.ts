@@ -1,0 +1,267 @@
+import type { KubeObject, ReplicaSet, Route, Service } from "../../../src/api/kubernetes.ts";
+import type { Rollout } from "../../../src/api/rollout.ts";
+import { ANNOTATION_REQUEST, LABEL_REVISION } from "../../../src/core/rollout/names.ts";
+import { settingsOf } from "../../../src/core/rollout/settings.ts";
+import { isRoute } from "../cluster/network.ts";
+import { weightOf } from "../cluster/traffic.ts";
+import { type Ledger, nameOf, type Written } from "./ledger.ts";
+import { canaryBpOf, entry, pinOf } from "./routes.ts";
+
+/** Says what is wrong with a write that was accepted; undefined: nothing. */
+export type Invariant = (written: Written, ledger: Ledger) => string | undefined;
+
+/** Checked after every write of the operator, by the number in docs and messages. */
+export const ON_WRITE: Readonly<Record<string, Invariant>> = {
+  I1: weightIsThatOfTheStep,
+  I2: foreignPartsStay,
+  I3: weightOnlyOntoEndpoints,
+  I4: capacityForItsShare,
+  I5: podsGoOnlyOnceDrained,
+  I7: abortBeatsEverything,
+  I8: judgedBeforeRaised,
+  I9: requestsAreNotUndone,
+  I11: everyWriteHasAPrecondition,
+  I13: whatIsMadeHasAnOwner,
+  I15: statusNeverLeads,
+  I16: stepsLastAsLongAsTheySay,
+  I17: nothingIsRaisedUnseen,
+};
+
+interface Raise {
+  readonly canary: string;
+  readonly fromBp: number;
+  readonly toBp: number;
+}
+
+/** A write that gives a canary more traffic; undefined: it does not. */
+function raiseOf({ pass, commit }: Written, { sim }: Ledger): Raise | undefined {
+  const { object, old } = commit;
+  if (isRoute(object)) {
+    const [fromBp, toBp] = [canaryBpOf(old), canaryBpOf(object)];
+    const canary = pinOf(sim.api.find("Service", "web-canary"));
+    return toBp > fromBp && canary !== undefined ? { canary, fromBp, toBp } : undefined;
+  }
+  const { target } = pass.plan;
+  if (object.kind !== "Service" || object.metadata.name !== "web" || target.stage !== "HandingOver") return undefined;
+  const [before, after] = [pinOf(old), pinOf(object)];
+  return after !== undefined && after !== before && after === target.canary
+    ? { canary: after, fromBp: 10_000, toBp: 10_000 }
+    : undefined;
+}
+
+/** Canary weight is at most that of the present step, and comes to the next only from the one before it. */
+function weightIsThatOfTheStep(written: Written, ledger: Ledger): string | undefined {
+  const raise = raiseOf(written, ledger);
+  if (raise === undefined || !isRoute(written.commit.object)) return undefined;
+  const { progress } = ledger.walk;
+  if (progress === undefined || progress.canary !== raise.canary)
+    return `${raise.canary} is raised to ${raise.toBp / 100} %, and ${progress?.canary ?? "no canary"} is on its way`;
+  if (written.pass.plan.target.weightBp < raise.toBp) return `raised to ${raise.toBp / 100} %, above what was decided`;
+  if (progress.free && raise.toBp === 10_000) return undefined;
+  if (ledger.walk.stepOf(written.pass, raise.toBp) !== undefined) return undefined;
+  return `${raise.canary} is raised from ${raise.fromBp / 100} % to ${raise.toBp / 100} %, which is not the next step`;
+}
+
+/** What is not ours in a route stays to the letter, and keeps its ratio. */
+function foreignPartsStay({ commit }: Written, { sim }: Ledger): string | undefined {
+  const { object } = commit;
+  if (!isRoute(object) || commit.type !== "modified") return undefined;
+  const author = sim.git.others.find((o) => nameOf(o) === nameOf(object)) as Route;
+  for (const [i, rule] of (author.spec.rules ?? []).entries()) {
+    const now = (object as Route).spec.rules?.[i];
+    const service = entry(rule, "web");
+    if (now === undefined) return `rule ${i} is gone`;
+    const canary = entry(now, "web-canary");
+    if (service === undefined || canary === undefined) {
+      if (JSON.stringify(now) !== JSON.stringify(rule)) return `rule ${i} is not as its author wrote it`;
+      continue;
+    }
+    const all = now.backendRefs ?? [];
+    if (all.some((ref) => !Number.isInteger(weightOf(ref)) || weightOf(ref) < 0)) return `rule ${i} has odd weights`;
+    const pair = weightOf(entry(now, "web") ?? { name: "web", weight: 0 }) + weightOf(canary);
+    for (const ref of rule.backendRefs ?? []) {
+      const sibling = entry(now, ref.name);
+      if (sibling === undefined) return `backend ${ref.name} of rule ${i} is gone`;
+      if (ref.name !== "web" && weightOf(sibling) * weightOf(service) !== weightOf(ref) * pair)
+        return `backend ${ref.name} of rule ${i} has another share than its author gave it`;
+    }
+  }
+  return undefined;
+}
+
+/** Weight is raised only onto a Service that leads to ready pods of the canary and to no others. */
+function weightOnlyOntoEndpoints(written: Written, ledger: Ledger): string | undefined {
+  const raise = raiseOf(written, ledger);
+  if (raise === undefined || !isRoute(written.commit.object)) return undefined;
+  const endpoints = written.pass.snapshot.canarySlices.flatMap((slice) => slice.endpoints ?? []);
+  const ready = endpoints.filter(({ conditions }) => conditions?.ready === true).map((e) => e.targetRef?.name ?? "");
+  if (ready.length === 0) return `${raise.canary} is raised to ${raise.toBp / 100} % without a ready endpoint`;
+  const other = ready.find((name) => !name.startsWith(`web-${raise.canary}-`));
+  return other === undefined ? undefined : `the canary Service leads to ${other}, which is not of ${raise.canary}`;
+}
+
+/** What a revision is asked to keep is enough for the share of traffic that it has at this moment. */
+function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string | undefined {
+  const change = sizeChange(commit.object, commit.old, commit.type);
+  if (change === undefined || change.to >= change.from || ledger.sim.scenario.division !== "routes") return undefined;
+  if (pass.plan.target.stage === "RollingBack") return undefined;
+  const now = ledger.sim.agenda.nowMs;
+  const recent = ledger.sizes.filter((_, i) => (ledger.sizes[i + 1]?.atMs ?? now) >= now - SIZE_MEMORY_MS);
+  const replicas = Math.min(...recent.map(({ size }) => size), pass.snapshot.rollout.spec.replicas ?? 1_000);
+  const share = ledger.shares.get(change.revision) ?? 0;
+  const need = Math.ceil(replicas * share - 1e-9);
+  if (change.to >= need) return undefined;
+  return `${change.revision} has ${(share * 100).toFixed(1)} % of the traffic and is scaled from ${change.from} to ${change.to}; ${need} are needed`;
+}
+
+/** Sizes asked for within this time may still be what a write rests on. */
+const SIZE_MEMORY_MS = 45_000;
+/** The data plane is behind what a route's status says by so much. */
+const DATA_PLANE_MS = 3_500;
+
+/** The last pods of a revision go only once nobody has been sent to them for `drain`. */
+function podsGoOnlyOnceDrained({ commit, pass }: Written, ledger: Ledger): string | undefined {
+  const change = sizeChange(commit.object, commit.old, commit.type);
+  const { division } = ledger.sim.scenario;
+  if (change === undefined || change.from === 0 || change.to > 0 || division !== "routes") return undefined;
+  if (pass.snapshot.rollout.spec.replicas === 0) return undefined;
+  const last = ledger.lastTrafficMs(change.revision);
+  const { drainMs } = settingsOf(pass.snapshot.rollout);
+  const idleMs = last === undefined ? Number.POSITIVE_INFINITY : ledger.sim.agenda.nowMs - last;
+  if (idleMs >= drainMs - DATA_PLANE_MS) return undefined;
+  return `the pods of ${change.revision} go ${(idleMs / 1_000).toFixed(1)} s after their last request; drain is ${drainMs / 1_000} s`;
+}
+
+function sizeChange(object: KubeObject, old: KubeObject | undefined, type: string) {
+  if (object.kind !== "ReplicaSet" || old === undefined) return undefined;
+  const revision = object.metadata.labels?.[LABEL_REVISION];
+  if (revision === undefined) return undefined;
+  const from = (old as ReplicaSet).spec.replicas ?? 0;
+  return { revision, from, to: type === "deleted" ? 0 : ((object as ReplicaSet).spec.replicas ?? 0) };
+}
+
+/** Who has seen an abort raises nothing any more. */
+function abortBeatsEverything(written: Written, ledger: Ledger): string | undefined {
+  const raise = raiseOf(written, ledger);
+  const since = raise === undefined ? undefined : ledger.aborted.get(raise.canary);
+  if (raise === undefined || since === undefined) return undefined;
+  const seen = Number(written.pass.snapshot.rollout.metadata.resourceVersion) >= Number(since);
+  return seen ? `${raise.canary} was aborted, and is raised to ${raise.toBp / 100} %` : undefined;
+}
+
+/** From one weight to a higher one only with an answer for every metric that is younger than the present weight. */
+function judgedBeforeRaised(written: Written, ledger: Ledger): string | undefined {
+  const raise = raiseOf(written, ledger);
+  const { progress } = ledger.walk;
+  const { analysis, steps } = settingsOf(written.pass.snapshot.rollout);
+  if (raise === undefined || raise.fromBp === 0 || analysis === undefined || progress === undefined) return undefined;
+  if (progress.promoted > 0 || progress.free || isFull(written) || steps.length === 1) return undefined;
+  // The same weight on another route, or put back on one.
+  if (isRoute(written.commit.object) && ledger.walk.stepOf(written.pass, raise.toBp) === progress.index)
+    return undefined;
+  const missing = analysis.metrics.find(
+    ({ name }) =>
+      !ledger.answers.some(
+        ({ metric, kind, atMs }) =>
+          metric === name && (kind === "counters" || kind === "value") && atMs >= progress.sinceMs,
+      ),
+  );
+  return missing === undefined
+    ? undefined
+    : `raised from ${raise.fromBp / 100} % without an answer for ${missing.name} at that weight`;
+}
+
+function isFull({ pass: { snapshot, plan } }: Written): boolean {
+  const { rollout } = snapshot;
+  const asked = rollout.metadata.annotations?.[ANNOTATION_REQUEST]?.startsWith("promote") === true;
+  return rollout.status?.progress?.full === true || (asked && plan.target.stage !== "Resting");
+}
+
+/** A pause holds until someone resumes; what people write into the object is never written over. */
+function requestsAreNotUndone(written: Written, ledger: Ledger): string | undefined {
+  const { commit, pass } = written;
+  const { rollout } = pass.snapshot;
+  if (commit.object.kind === "Rollout" && commit.old !== undefined) {
+    const [before, after] = [commit.old, commit.object] as [Rollout, Rollout];
+    if (before.metadata.annotations?.[ANNOTATION_REQUEST] !== after.metadata.annotations?.[ANNOTATION_REQUEST])
+      return "a request is written over";
+    if (before.spec.paused !== after.spec.paused) return "spec.paused is written over";
+    const resumed = rollout.metadata.annotations?.[ANNOTATION_REQUEST]?.startsWith("resume") === true;
+    if (before.status?.progress?.paused === true && after.status?.progress?.paused !== true && !resumed)
+      return "a pause ends that nobody ended";
+  }
+  const raise = raiseOf(written, ledger);
+  const resumes = rollout.metadata.annotations?.[ANNOTATION_REQUEST]?.startsWith("resume") === true;
+  const paused = rollout.spec.paused === true || (rollout.status?.progress?.paused === true && !resumes);
+  const repair = rollout.status?.weights?.writtenBp === raise?.toBp;
+  if (raise === undefined || raise.toBp === raise.fromBp || !paused || repair) return undefined;
+  return `raised to ${raise.toBp / 100} % while paused`;
+}
+
+/** Every write rests on a version that was read. */
+function everyWriteHasAPrecondition({ write }: Written): string | undefined {
+  if (write === "status" || write.verb === "create") return undefined;
+  const version = write.resourceVersion ?? "";
+  return version === "" ? `"${write.why}" has no resourceVersion` : undefined;
+}
+
+/** Whatever is made belongs to the Rollout. */
+function whatIsMadeHasAnOwner({ commit, pass }: Written): string | undefined {
+  if (commit.type !== "added") return undefined;
+  const { uid } = pass.snapshot.rollout.metadata;
+  const owned = commit.object.metadata.ownerReferences?.some((o) => o.controller === true && o.uid === uid) === true;
+  return owned ? undefined : `${nameOf(commit.object)} has no controller`;
+}
+
+/** Status reports what is: weights that the routes have, and a stable that the Service leads to. */
+function statusNeverLeads({ commit, pass, write }: Written, ledger: Ledger): string | undefined {
+  if (write !== "status") return undefined;
+  const { status, metadata } = commit.object as Rollout;
+  if ((status?.observedGeneration ?? 0) > (metadata.generation ?? 0)) return "observedGeneration is ahead";
+  const { sim } = ledger;
+  if (sim.scenario.division !== "routes" || pass.plan.target.urgent !== undefined) return undefined;
+  const untouched = (object: KubeObject | undefined) =>
+    object !== undefined && (ledger.foreignMs.get(nameOf(object)) ?? 0) < pass.snapshot.nowMs - SIZE_MEMORY_MS;
+  const routes = [...sim.api.list("HTTPRoute"), ...sim.api.list("GRPCRoute")];
+  const actual = Math.max(0, ...routes.map(canaryBpOf));
+  if (routes.every(untouched) && (status?.weights?.writtenBp ?? 0) !== actual)
+    return `status says ${(status?.weights?.writtenBp ?? 0) / 100} %, the routes ${actual / 100} %`;
+  const service = sim.api.find<Service>("Service", "web");
+  const pin = pinOf(service);
+  if (status?.phase === "Healthy" && untouched(service) && pin !== undefined && pin !== status.stable?.revision)
+    return `status says that ${status.stable?.revision} serves, the Service ${pin}`;
+  return undefined;
+}
+
+/** No pause and no analysis is shorter than declared, but by a person's word. */
+function stepsLastAsLongAsTheySay(written: Written, ledger: Ledger): string | undefined {
+  const raise = raiseOf(written, ledger);
+  const { progress } = ledger.walk;
+  if (raise === undefined || progress === undefined || progress.free || isFull(written)) return undefined;
+  const { steps } = settingsOf(written.pass.snapshot.rollout);
+  const to = isRoute(written.commit.object) ? ledger.walk.stepOf(written.pass, raise.toBp) : steps.length - 1;
+  if (to === undefined || to <= progress.index) return undefined;
+  const between = steps.slice(progress.index + 1, to).filter(({ kind }) => kind !== "weight");
+  const passed = ledger.sim.agenda.nowMs - progress.sinceMs;
+  const open = between.find((step) => step.kind === "pause" && step.forMs === undefined);
+  if (open !== undefined && progress.promoted === 0) return "a pause without an end was left without anyone's word";
+  const waits = between.flatMap((step) => ("forMs" in step && step.forMs !== undefined ? [step.forMs] : []));
+  const longest = progress.promoted > 0 ? 0 : waits.reduce((sum, ms) => sum + ms, 0);
+  return passed >= longest ? undefined : `${passed / 1_000} s at a step that lasts ${longest / 1_000} s`;
+}
+
+/** Nothing is raised while Prometheus does not answer, nor before this process was answered at all. */
+function nothingIsRaisedUnseen(written: Written, ledger: Ledger): string | undefined {
+  const raise = raiseOf(written, ledger);
+  const { pass } = written;
+  const { analysis } = settingsOf(pass.snapshot.rollout);
+  if (raise === undefined || analysis === undefined || isFull(written) || ledger.walk.progress?.free === true)
+    return undefined;
+  for (const { name } of analysis.metrics) {
+    const mine = ledger.answers.filter(({ metric, process }) => metric === name && process === pass.process);
+    const last = mine.at(-1);
+    if (last === undefined) return `raised to ${raise.toBp / 100} %, and ${name} was never answered since the start`;
+    if (last.kind === "error") return `raised to ${raise.toBp / 100} %, and ${name} was last not answered`;
+  }
+  return undefined;
+}

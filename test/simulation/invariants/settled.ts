@@ -1,0 +1,110 @@
+import type { Deployment, KubeObject, ReplicaSet, Route, Service } from "../../../src/api/kubernetes.ts";
+import {
+  ANNOTATION_CHANGED_BY,
+  ANNOTATION_REJECTED,
+  FINALIZER,
+  LABEL_REVISION,
+  LABEL_ROLLOUT,
+} from "../../../src/core/rollout/names.ts";
+import type { Violation } from "../run.ts";
+import type { Simulation } from "../simulation.ts";
+import { type Ledger, nameOf } from "./ledger.ts";
+import { pinOf } from "./routes.ts";
+
+/** What must hold once faults have stopped and all has come to rest. */
+export function settled(sim: Simulation, ledger: Ledger, quiet: boolean): Violation[] {
+  const { rollout } = sim;
+  if (!quiet) {
+    const { phase, message } = rollout?.status ?? {};
+    return [{ invariant: "I12", message: `an hour after the last fault there is no rest: ${phase}, ${message}` }];
+  }
+  const found = rollout === undefined ? leftBehind(sim) : [...atRest(sim), ...rightVersion(sim, ledger)];
+  return found.map((message) => ({ invariant: rollout === undefined ? "I13" : "I14", message }));
+}
+
+/** After the Rollout is gone nothing of it is left, but the pods that it was told to keep. */
+function leftBehind({ api, scenario, pods }: Simulation): string[] {
+  const wrong: string[] = [];
+  const policy = scenario.rollout.spec.onDelete ?? (scenario.adopts ? "handBack" : "delete");
+  // A Deployment whose pods were kept stays at 0, and says so to who takes them in again.
+  const others = ["Service", "HTTPRoute", "GRPCRoute", ...(policy === "handBack" ? ["Deployment"] : [])];
+  for (const kind of others) {
+    for (const object of api.list(kind)) {
+      const marks = Object.keys(object.metadata.annotations ?? {}).filter((key) => key.startsWith("zenith.sh/"));
+      if (marks.length > 0) wrong.push(`${nameOf(object)} still bears ${marks.join()}`);
+    }
+  }
+  const selector = api.find<Service>("Service", "web")?.spec.selector ?? {};
+  if (Object.keys(selector).some((key) => key.startsWith("zenith.sh/"))) wrong.push("the Service is still pinned");
+  if (api.find("Service", "web-canary") !== undefined) wrong.push("the canary Service is left");
+  wrong.push(
+    ...routesAtRest(api.list("HTTPRoute"), scenario.routes),
+    ...routesAtRest(api.list("GRPCRoute"), scenario.routes),
+  );
+  const ours = api.list<ReplicaSet>("ReplicaSet").filter(({ metadata }) => metadata.labels?.[LABEL_ROLLOUT]);
+  if (policy !== "keep" && ours.length > 0) wrong.push(`${ours.map(nameOf).join()} is left`);
+  if (policy !== "delete" && ![...pods.all.values()].some(({ ready }) => ready)) wrong.push("nothing serves any more");
+  return wrong;
+}
+
+function routesAtRest(routes: readonly Route[], authored: readonly Route[]): string[] {
+  return routes.flatMap((route) => {
+    const author = authored.find((of) => nameOf(of) === nameOf(route));
+    const same = JSON.stringify(author?.spec.rules) === JSON.stringify(route.spec.rules);
+    return same ? [] : [`${nameOf(route)} is not as its author wrote it: ${JSON.stringify(route.spec.rules)}`];
+  });
+}
+
+function atRest({ api, rollout, scenario }: Simulation): string[] {
+  const wrong: string[] = [];
+  const { status, spec, metadata } = rollout as NonNullable<Simulation["rollout"]>;
+  const stable = status?.stable?.revision;
+  if (metadata.deletionTimestamp !== undefined) return ["the Rollout is being deleted for an hour"];
+  if (!["Healthy", "Reverted"].includes(status?.phase ?? "")) return [`ends in ${status?.phase}: ${status?.message}`];
+  for (const kind of ["HTTPRoute", "GRPCRoute"]) wrong.push(...routesAtRest(api.list(kind), scenario.routes));
+  for (const name of ["web", "web-canary"]) {
+    const service = api.find("Service", name);
+    const pin = pinOf(service);
+    if (pin !== undefined && pin !== stable) wrong.push(`Service ${name} selects ${pin}, stable is ${stable}`);
+    if (service !== undefined && scenario.division === "routes" && pin === undefined)
+      wrong.push(`${name} is not pinned`);
+  }
+  for (const set of api.list<ReplicaSet>("ReplicaSet")) {
+    const revision = set.metadata.labels?.[LABEL_REVISION];
+    if (revision === undefined) continue;
+    const size = revision === stable ? (spec.replicas ?? 1) : 0;
+    if (set.spec.replicas !== size) wrong.push(`${revision} has size ${set.spec.replicas}, not ${size}`);
+    if (revision !== stable) wrong.push(`the ReplicaSet of ${revision} is left`);
+  }
+  const deployment = api.find<Deployment>("Deployment", "web");
+  if (deployment !== undefined && (deployment.spec.replicas !== 0 || deployment.spec.paused !== true))
+    wrong.push(`the Deployment has ${deployment.spec.replicas} replicas, paused ${deployment.spec.paused}`);
+  for (const object of marked(api.list("Service"), api.list("HTTPRoute"), api.list("GRPCRoute")))
+    wrong.push(`${nameOf(object)} still bears a rejection`);
+  if (metadata.finalizers?.includes(FINALIZER) !== true) wrong.push("our finalizer is gone");
+  return wrong;
+}
+
+function marked(...lists: (readonly KubeObject[])[]): KubeObject[] {
+  return lists.flat().filter(({ metadata }) => metadata.annotations?.[ANNOTATION_REJECTED] !== undefined);
+}
+
+/** A bad version ends as stable only where someone said so, or where there was none before it; a good one is not blamed. */
+function rightVersion({ rollout, images, health }: Simulation, ledger: Ledger): string[] {
+  const { status, spec } = rollout as NonNullable<Simulation["rollout"]>;
+  const stable = status?.stable?.revision ?? "";
+  const serving = health[images.get(stable) ?? ""];
+  // A walk of one step is judged in the bake alone, and this one has none.
+  const unjudged = spec.bake === "0s" && spec.strategy?.canary?.steps?.length === 1;
+  const judged =
+    !unjudged && spec.analysis?.disabled !== true && !ledger.excused.has(stable) && status?.phase === "Healthy";
+  if (judged && serving !== undefined && serving.errorRate > 0.1) return [`${stable} is bad, and stable`];
+  const { rejected } = status ?? {};
+  const blamed = health[images.get(rejected?.revision ?? "") ?? ""];
+  const innocent = blamed !== undefined && blamed.errorRate < 0.01 && !ledger.happened.has("bothBad");
+  if (status?.phase === "Reverted" && rejected?.reason === "AnalysisFailed" && innocent)
+    return [`${rejected.revision} is good, and was rejected: ${rejected.message}`];
+  return [];
+}
+
+export const MARKS = [ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED];

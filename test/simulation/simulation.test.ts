@@ -1,0 +1,16 @@
+import { expect, test } from "vitest";
+import keptSeeds from "./kept-seeds.json" with { type: "json" };
+import { play } from "./run.ts";
+
+test("play() of the same seed tells the same story", () => {
+  expect(play(7).story).toEqual(play(7).story);
+});
+
+test.each(keptSeeds)("seed $seed stays mended: $was", ({ seed }) => {
+  expect(play(seed).violations).toEqual([]);
+});
+
+test("the first seeds break no invariant", () => {
+  const broken = Array.from({ length: 60 }, (_, i) => play(i + 1)).filter(({ violations }) => violations.length > 0);
+  expect(broken.map(({ seed, violations }) => ({ seed, violations }))).toEqual([]);
+});
