@@ -94,7 +94,7 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
   if (effect.kind === "pending")
     return hold("resting", "RoutePending", `waiting for the routes before the first step: ${effect.message}`);
   if (hasRoutes(routes) && routes.state !== "rest")
-    return hold("resting", "RoutePending", "waiting until the routes are as their author wrote them");
+    return hold(rest.mark, "RoutePending", "waiting until the routes are as their author wrote them");
   const pinned = settings.service === undefined || world.selects === (hasRoutes(routes) ? stable.hash : "all");
   if (!pinned) return hold("resting", "ServiceNotPinned", "pinning the Service before the first step");
   return begin(situation, stable);

@@ -232,8 +232,9 @@ export class Play {
     throw this.#stuck(`Not there after ${passes} passes`);
   }
 
-  /** Plays on until the status has that phase, and for the reason if one is given. */
+  /** Plays a pass, and on until the status has that phase, and for the reason if one is given. */
   until(phase: string, reason?: string): this {
+    this.step();
     return this.run(() => this.phase === phase && (reason === undefined || this.reason === reason));
   }
 
@@ -343,7 +344,7 @@ export class Play {
       this.objects.change<Rollout>("Rollout", "web", (rollout) => ({ ...rollout, status }));
     if (!failed && !this.deleted) this.#remember(plan.memory);
     this.#tell(done, before);
-    return done.length > 0 || status !== undefined;
+    return done.length > 0 || status !== undefined || failed;
   }
 
   #remember(memory: AnalysisMemory | undefined): void {
