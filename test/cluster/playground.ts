@@ -76,6 +76,10 @@ export class Playground {
     return operator;
   }
 
+  get operators(): readonly Operator[] {
+    return this.#operators;
+  }
+
   async stop(): Promise<void> {
     for (const { running } of this.#operators) await running.stop();
     await this.gateway.stop();

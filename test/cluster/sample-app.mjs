@@ -1,13 +1,28 @@
 // A small shop that tests and the demo release again and again: answers on PORT, counts itself at /metrics as most HTTP
 // libraries do, and goes on serving for a while after SIGTERM, as a pod must that a gateway still sends requests to.
 // What it does follows from its image's tag, so that `kubectl set image` changes its behaviour as it would a real one's.
+import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 
 const BY_TAG = { v3: { errorRate: 0.05 }, v4: { latencyMs: 800 } };
-const { PORT, IMAGE = "shop/web:v1", DRAIN_MS = "3000", ERROR_RATE, LATENCY_MS, START_MS = "0" } = process.env;
+const {
+  PORT,
+  IMAGE = "shop/web:v1",
+  DRAIN_MS = "3000",
+  ERROR_RATE,
+  ERROR_FILE,
+  LATENCY_MS,
+  START_MS = "0",
+} = process.env;
 const tag = IMAGE.split(":").at(-1);
-const errorRate = Number(ERROR_RATE ?? BY_TAG[tag]?.errorRate ?? 0);
+const errorRate = Number(ERROR_RATE ?? (ERROR_FILE && "0.2") ?? BY_TAG[tag]?.errorRate ?? 0);
 const latencyMs = Number(LATENCY_MS ?? BY_TAG[tag]?.latencyMs ?? 0);
+/** With ERROR_FILE a version is good until that file is there: one that turns bad in its bake, say. */
+let bad = ERROR_FILE === undefined;
+if (!bad)
+  setInterval(() => {
+    bad = existsSync(ERROR_FILE);
+  }, 100).unref();
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 const requests = { 200: 0, 500: 0 };
@@ -40,7 +55,7 @@ const server = createServer((request, response) => {
   if (request.url === "/metrics") return response.setHeader("content-type", "text/plain; version=0.0.4").end(metrics());
   if (request.url === "/ready") return response.writeHead(draining ? 503 : 200).end();
   const startedMs = performance.now();
-  const status = Math.random() < errorRate ? 500 : 200;
+  const status = bad && Math.random() < errorRate ? 500 : 200;
   const answer = () => {
     count(status, startedMs);
     response.writeHead(status, { "x-version": tag, "content-type": "text/plain" }).end(`hello from ${tag}\n`);

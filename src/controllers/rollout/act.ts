@@ -29,6 +29,7 @@ export async function act(resources: Resources, snapshot: Snapshot, plan: Rollou
     const results = await Promise.allSettled(group.map((write) => send(resources, write)));
     for (const [i, result] of results.entries()) {
       const write = group[i] as Write;
+      if (result.status === "rejected" && isReleased(result.reason, write)) continue;
       if (result.status === "rejected") {
         error ??= result.reason;
         log.warn({ write: write.why, error: String(result.reason) }, "a write failed");
@@ -51,6 +52,11 @@ export async function act(resources: Resources, snapshot: Snapshot, plan: Rollou
     }
   }
   return error === undefined ? { written } : { written, error };
+}
+
+/** A cache that is late may still show a Rollout that we have let go. */
+function isReleased(error: unknown, write: Write): boolean {
+  return isKind(error, "notFound") && write.verb === "jsonPatch" && write.ref.kind === "Rollout";
 }
 
 /** Writes of one `together` stand in one group; every other write is a group of its own. */
