@@ -1,0 +1,165 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { cacheFolder, ensureBinaries } from "./binaries.ts";
+import { Playground } from "./playground.ts";
+
+const USAGE = `npm run cluster -- COMMAND
+
+  up       starts a local control plane with Prometheus, a gateway and the operator (--no-operator: without)
+  down     stops it
+  status   says what runs where
+  env      prints what points kubectl at it: eval "$(npm run -s cluster -- env)"
+`;
+
+/** What a running cluster tells of itself. */
+interface State {
+  readonly pid: number;
+  readonly kubeconfig: string;
+  readonly bin: string;
+  readonly gateway: string;
+  readonly prometheus: string;
+  readonly operator?: string; // its log
+}
+
+const FOLDER = join(cacheFolder(), "cluster");
+const STATE = join(FOLDER, "state.json");
+const LOG = join(FOLDER, "cluster.log");
+const PATIENCE_MS = 120_000;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { "no-operator": { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
+  });
+  const [command] = positionals;
+  const withOperator = !values["no-operator"];
+  if (values.help === true) return say(USAGE, 0);
+  switch (command) {
+    case "up":
+      return await up(withOperator);
+    case "down":
+      return await down();
+    case "status":
+      return status();
+    case "env":
+      return env();
+    case "serve": // What `up` leaves behind.
+      return await serve(withOperator);
+    default:
+      process.stderr.write(`${command === undefined ? "Which command?" : `"${command}" is no command.`}\n\n${USAGE}`);
+      return 2;
+  }
+}
+
+async function up(withOperator: boolean): Promise<number> {
+  const running = state();
+  if (running !== undefined) return say(`It is up already.\n${describe(running)}`, 0);
+  await ensureBinaries();
+  mkdirSync(FOLDER, { recursive: true });
+  rmSync(STATE, { force: true });
+  const log = openSync(LOG, "w");
+  const args = [process.argv[1] ?? "", "serve", ...(withOperator ? [] : ["--no-operator"])];
+  const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", log, log] });
+  child.unref();
+  let ended = false;
+  child.on("exit", () => {
+    ended = true;
+  });
+  process.stderr.write("Starting the control plane, Prometheus, gateway and operator ");
+  for (const end = performance.now() + PATIENCE_MS; performance.now() < end && !ended; ) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const started = state();
+    if (started !== undefined) return say(`done\n${describe(started)}`, 0);
+    process.stderr.write(".");
+  }
+  process.stderr.write(`\nIt did not come up. ${LOG} says:\n${readFileSync(LOG, "utf8").slice(-1500)}\n`);
+  return 1;
+}
+
+async function down(): Promise<number> {
+  const running = state();
+  if (running === undefined) return say("Nothing is up.", 0);
+  process.kill(running.pid, "SIGTERM");
+  for (let i = 0; i < 300 && isAlive(running.pid); i++) await new Promise((resolve) => setTimeout(resolve, 100));
+  if (isAlive(running.pid)) {
+    process.stderr.write(`Process ${running.pid} does not end; ${LOG} may say why\n`);
+    return 1;
+  }
+  return say("Stopped.", 0);
+}
+
+function status(): number {
+  const running = state();
+  if (running === undefined) return say("Nothing is up; start it with: npm run cluster -- up", 1);
+  return say(describe(running), 0);
+}
+
+function env(): number {
+  const running = state();
+  if (running === undefined) {
+    process.stderr.write("Nothing is up; start it with: npm run cluster -- up\n");
+    return 1;
+  }
+  return say(`export KUBECONFIG='${running.kubeconfig}'\nexport PATH='${running.bin}':"$PATH"`, 0);
+}
+
+/** Runs everything until SIGTERM. */
+async function serve(withOperator: boolean): Promise<number> {
+  const stop = new Promise<void>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve());
+  });
+  const playground = await Playground.start({ gatewayLagMs: 200 });
+  const operator = withOperator ? await playground.startOperator() : undefined;
+  const { cluster, gateway, prometheusUrl } = playground;
+  const own: State = {
+    pid: process.pid,
+    kubeconfig: cluster.kubeconfig,
+    bin: dirname(cluster.binaries.kubectl),
+    gateway: gateway.url,
+    prometheus: prometheusUrl,
+    ...(operator === undefined ? {} : { operator: operator.logFile }),
+  };
+  writeFileSync(STATE, JSON.stringify(own));
+  const alive = setInterval(() => undefined, 60_000);
+  await stop;
+  clearInterval(alive);
+  rmSync(STATE, { force: true });
+  await playground.stop();
+  return 0;
+}
+
+function state(): State | undefined {
+  if (!existsSync(STATE)) return undefined;
+  const found = JSON.parse(readFileSync(STATE, "utf8")) as State;
+  return isAlive(found.pid) ? found : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function describe({ kubeconfig, gateway, prometheus, operator }: State): string {
+  return [
+    `  kubeconfig  ${kubeconfig}`,
+    `  gateway     ${gateway}   (send the Host header that the route names)`,
+    `  Prometheus  ${prometheus}`,
+    `  operator    ${operator === undefined ? "not started; npm run zenith -- operator --kubeconfig …" : `its log is ${operator}`}`,
+    "",
+    '  eval "$(npm run -s cluster -- env)"   points kubectl at it',
+    "  npm run cluster -- down               stops it",
+  ].join("\n");
+}
+
+function say(text: string, code: number): number {
+  process.stdout.write(`${text}\n`);
+  return code;
+}
+
+process.exit(await main());
