@@ -546,6 +546,14 @@ export const rolloutStatus = z.object({
     .meta({ description: "Where Zenith stands; for its own use." }),
   bake: z.object({ startedAt: text(40), until: text(40) }).optional(),
   peak: z.object({ size: z.int(), fellAt: text(40).optional() }).optional(),
+  managed: z
+    .object({
+      service: text(63).optional(),
+      canaryService: text(63).optional(),
+      routes: z.array(text(320)).max(16),
+    })
+    .optional()
+    .meta({ description: "Objects of others that are being changed." }),
   rejected: z.object({ revision: text(63), reason: text(64), message: text(2048), at: text(40) }).optional(),
   lastRequest: z.object({ value: text(512), result: text(512), at: text(40) }).optional(),
   analysis: z

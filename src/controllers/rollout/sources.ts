@@ -10,6 +10,7 @@ import type {
   Service,
 } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
+import { trafficOf } from "../../core/rollout/traffic-names.ts";
 import type { Store } from "../../kube/store.ts";
 
 /** The caches that the Rollout controller reads, one a kind. */
@@ -37,16 +38,11 @@ export const INDEXES = {
   workload: (rollout: Rollout): string[] =>
     rollout.spec.workloadRef === undefined ? [] : [within(rollout, rollout.spec.workloadRef.name)],
   service: (rollout: Rollout): string[] => {
-    const service = rollout.spec.traffic?.service;
-    if (service === undefined) return [];
-    return [within(rollout, service), within(rollout, rollout.spec.traffic?.canaryService ?? `${service}-canary`)];
+    const { service, canaryService } = trafficOf(rollout);
+    return [service, canaryService].filter((name) => name !== undefined).map((name) => within(rollout, name));
   },
   route: (rollout: Rollout): string[] =>
-    (rollout.spec.traffic?.routes ?? []).map((route) =>
-      route.httpRoute !== undefined
-        ? `HTTPRoute/${within(rollout, route.httpRoute.name)}`
-        : `GRPCRoute/${within(rollout, route.grpcRoute?.name ?? "")}`,
-    ),
+    trafficOf(rollout).routes.map(({ kind, name }) => `${kind}/${within(rollout, name)}`),
 } as const;
 
 /** By what objects are found from a Rollout. */

@@ -5,6 +5,7 @@ import { scalingMark } from "./capacity.ts";
 import { hasTraffic } from "./gates.ts";
 import { handingOver } from "./hand-over.ts";
 import { leaving } from "./leave.ts";
+import { puttingBack } from "./put-back.ts";
 import type { Orders } from "./requests.ts";
 import { resting } from "./rest.ts";
 import { type Because, returning, startReturn } from "./return.ts";
@@ -45,6 +46,7 @@ const rules: readonly Rule[] = [
   canaryLost,
   undone, // The spec names stable again.
   scaledToZero, // Nothing serves, so nothing can be compared.
+  puttingBack, // Objects that the spec no longer names.
   cannotGoOn, // Missing or claimed: nothing goes up until it is mended.
   adopting, // No stable yet, and the pods are a Deployment's.
   starting, // No stable yet: the first revision becomes it, unjudged.

@@ -1,6 +1,7 @@
 import type { Deployment } from "../../api/kubernetes.ts";
 import type { Situation } from "./decide.ts";
 import { FINALIZER, sameTemplate } from "./names.ts";
+import { canaryOfAuthor } from "./put-back.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -29,7 +30,13 @@ export function leaving({ world }: Situation): Target | undefined {
 
 function left(world: World, rest: Partial<Target> = {}): Target {
   const folded = hasRoutes(world.routes) ? { wish: { kind: "rest" as const } } : {};
-  return leavingTarget(world, "left", { ...folded, selects: "author", release: true, ...rest });
+  return leavingTarget(world, "left", {
+    ...folded,
+    selects: "author",
+    ...canaryOfAuthor(world),
+    release: true,
+    ...rest,
+  });
 }
 
 function unpair(world: World): Target | undefined {

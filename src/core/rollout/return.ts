@@ -14,7 +14,7 @@ import type { World } from "./world.ts";
 export type Because = NonNullable<Target["because"]>;
 
 /** Reasons for going back that say nothing bad of the revision: it may come again by itself. */
-const BLAMELESS: readonly string[] = ["Superseded", "Undone", "ScaledToZero"];
+const BLAMELESS: readonly string[] = ["Superseded", "Undone", "ScaledToZero", "TrafficEdited"];
 
 export function isBlameless({ reason }: Because): boolean {
   return BLAMELESS.includes(reason);

@@ -1,12 +1,12 @@
-import type { ObjectRef } from "../../api/kubernetes.ts";
 import type { Rollout, RolloutMetric, RolloutStep } from "../../api/rollout.ts";
 import { parseDurationMs, parseLatencyMs, parsePercent, parseWeightBp } from "../../api/units.ts";
 import type { AnalysisSettings, MetricSpec } from "../analysis/model.ts";
 import { completeSteps, type Preset, presetSteps, type Step } from "./steps.ts";
+import { type TrafficNames, trafficOf } from "./traffic-names.ts";
 
 /** What a Rollout asks for with every default filled in and every unit converted: times in milliseconds, weights in basis
  * points, rates as fractions. */
-export interface Settings {
+export interface Settings extends TrafficNames {
   /** Absent where the spec leaves the size to whoever sets it. */
   readonly replicas?: number;
   readonly workload?: string; // name of the referenced Deployment
@@ -23,28 +23,17 @@ export interface Settings {
   readonly paused: boolean;
   readonly waitFor: "serving" | "promoted";
   readonly onDelete: "handBack" | "delete" | "keep";
-  readonly service?: string;
-  readonly canaryService?: string; // only with routes
-  readonly routes: readonly ObjectRef[];
+  /** The names are those of before: the spec no longer names one of them, and it is not put back yet. */
+  readonly outdated: boolean;
   readonly allowDoubleSplit: boolean;
   /** Absent where analysis is turned off. */
   readonly analysis?: AnalysisSettings;
 }
 
-const GATEWAY_API = "gateway.networking.k8s.io/v1";
-
 /** Reads a Rollout's spec. It was checked at apply; what is still impossible ends in `UnitError`, which becomes Failed. */
 export function settingsOf(rollout: Rollout): Settings {
   const { spec } = rollout;
-  const namespace = rollout.metadata.namespace ?? "";
   const canary = spec.strategy?.canary ?? {};
-  const service = spec.traffic?.service;
-  const routes = (spec.traffic?.routes ?? []).map((route): ObjectRef => {
-    const [kind, name] = route.httpRoute
-      ? ["HTTPRoute", route.httpRoute.name]
-      : ["GRPCRoute", route.grpcRoute?.name ?? ""];
-    return { apiVersion: GATEWAY_API, kind: kind as string, namespace, name: name as string };
-  });
   const analysis = analysisOf(rollout);
   return {
     ...(spec.replicas === undefined ? {} : { replicas: spec.replicas }),
@@ -62,11 +51,7 @@ export function settingsOf(rollout: Rollout): Settings {
     paused: spec.paused ?? false,
     waitFor: spec.waitFor ?? "serving",
     onDelete: spec.onDelete ?? (spec.workloadRef === undefined ? "delete" : "handBack"),
-    ...(service === undefined ? {} : { service }),
-    ...(service === undefined || routes.length === 0
-      ? {}
-      : { canaryService: spec.traffic?.canaryService ?? `${service}-canary` }),
-    routes,
+    ...trafficOf(rollout),
     allowDoubleSplit: spec.traffic?.allowDoubleSplit ?? false,
     ...(analysis === undefined ? {} : { analysis }),
   };

@@ -8,6 +8,7 @@ import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
 import { heldMs, type Target } from "./target.ts";
+import { managedAs, namesAsked } from "./traffic-names.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
 
 /** How long a checkpoint of the judge may be old while neither step nor verdict changes. */
@@ -41,6 +42,7 @@ export function statusOf(
     progress: progressOf(world, target, orders, now),
     ...bakeOf(world, target, now),
     ...peakOf(world, now),
+    ...managedOf(world, target),
     ...rejectedOf(world, target, now),
     ...requestOf(world, orders, now),
     ...analysisOf(world, target, memory, now),
@@ -137,6 +139,12 @@ function bakeOf(world: World, target: Target, now: string): Pick<RolloutStatus, 
   const stoodMs = progress?.mark === "zero" && target.mark !== "zero" ? heldMs(world, "Resting", "zero") : 0;
   if (stoodMs === 0) return { bake };
   return { bake: { ...bake, until: new Date(Date.parse(bake.until) + stoodMs).toISOString() } };
+}
+
+/** Names that are acted on, remembered before the first change: a spec that no longer has them cannot say what to put back. */
+function managedOf({ rollout, settings, status }: World, target: Target): Pick<RolloutStatus, "managed"> {
+  if (settings.outdated && target.putBack !== true) return optional("managed", status.managed);
+  return { managed: managedAs(namesAsked(rollout)) };
 }
 
 /** The size that an autoscaler last asked for in this release, and since when it asks for less. */

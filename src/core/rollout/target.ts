@@ -76,6 +76,8 @@ export interface Target {
   readonly first?: string;
   readonly release?: boolean; // take our finalizer away
   readonly keepPods?: boolean; // and let our pods live on without an owner
+  /** All that the spec no longer names is put back: from the next pass on its own names count. */
+  readonly putBack?: boolean;
   readonly checkAgainInMs?: number;
 }
 

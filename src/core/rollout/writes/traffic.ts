@@ -70,25 +70,29 @@ export function canaryServiceWrites(target: Target, world: World): Write[] {
       { verb: "create", why: "make the canary Service", object: canaryServiceOf(world, service, target.canarySelects) },
     ];
   }
-  const selector = pinned(world, canaryService, target.canarySelects);
+  const ours = isOwnedBy(canaryService, world.rollout.metadata.uid);
+  const back = target.canarySelects === "author";
+  const selector = pinned(world, back ? canaryService : service, target.canarySelects);
   const operations: JsonPatchOperation[] = [];
   if (canonicalJson(selector) !== canonicalJson(canaryService.spec.selector ?? {})) {
+    const changedBy = back
+      ? removeAnnotation(canaryService, ANNOTATION_CHANGED_BY)
+      : ours
+        ? {}
+        : setAnnotation(canaryService, ANNOTATION_CHANGED_BY, world.name);
     operations.push(
       { op: "replace", path: "/spec/selector", value: selector },
-      ...rejectionNote(canaryService, target.urgent),
+      ...mergeAnnotations(canaryService, changedBy, rejectionNote(canaryService, target.urgent)),
     );
   }
-  const ours = isOwnedBy(canaryService, world.rollout.metadata.uid);
   if (ours && canonicalJson(portsOf(canaryService)) !== canonicalJson(portsOf(service))) {
     operations.push({ op: "replace", path: "/spec/ports", value: portsOf(service) });
   }
-  return operations.length === 0
-    ? []
-    : [
-        patch(canaryService, operations, `let the canary Service select revision ${target.canarySelects}`, [
-          "/spec/selector",
-        ]),
-      ];
+  if (operations.length === 0) return [];
+  const why = back
+    ? "give the canary Service its author's selector back"
+    : `let the canary Service select revision ${target.canarySelects}`;
+  return [patch(canaryService, operations, why, ["/spec/selector"])];
 }
 
 /** Taken away once status holds the rejection, or when a person lets the revision try again. */

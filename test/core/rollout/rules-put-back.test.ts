@@ -1,0 +1,159 @@
+import { describe, expect, test } from "vitest";
+import type { Route, Service } from "../../../src/api/kubernetes.ts";
+import type { RolloutSpec } from "../../../src/api/rollout.ts";
+import { expectSound, servesAlone } from "./expectations.ts";
+import { atRest, type Play, routeOf, underWay } from "./play.ts";
+
+/** A second Service and its route, which no Rollout has changed yet. */
+function withApi(play: Play): Play {
+  play.objects.create(
+    {
+      ...play.service,
+      metadata: { name: "api", namespace: "shop" },
+      spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
+    } as Service,
+    play.nowMs,
+  );
+  play.objects.create(routeOf("api", "api"), play.nowMs);
+  return play;
+}
+
+const api: RolloutSpec["traffic"] = { service: "api", routes: [{ httpRoute: { name: "api" } }] };
+const two = {
+  spec: { traffic: { service: "web", routes: [{ httpRoute: { name: "web" } }, { httpRoute: { name: "other" } }] } },
+};
+
+function withTwoRoutes(): Play {
+  const play = atRest({ spec: {} });
+  play.objects.create(routeOf("other"), play.nowMs);
+  play.edit(() => two.spec);
+  play.settles().forget();
+  play.deploy("v2");
+  return play.run(({ status }) => status.weights?.effective === 25);
+}
+
+function backends(play: Play, route: string): Route["spec"]["rules"] {
+  return play.objects.get<Route>("HTTPRoute", route)?.spec.rules;
+}
+
+describe("rule 11: what the spec no longer names is put back before anything else moves", () => {
+  test("every object of others bears our annotation while it is changed", () => {
+    const play = underWay(25, { adopts: true });
+    for (const [kind, key] of [
+      ["Service", "zenith.sh/changed-by"],
+      ["Deployment", "zenith.sh/changed-by"],
+      ["HTTPRoute", "zenith.sh/route"],
+    ] as const)
+      expect(play.objects.get(kind, "web")?.metadata.annotations).toHaveProperty([key]);
+    play.deleteRollout();
+    play.settles();
+    for (const kind of ["Service", "Deployment", "HTTPRoute"])
+      expect(
+        Object.keys(play.objects.get(kind, "web")?.metadata.annotations ?? {}).filter((key) =>
+          key.startsWith("zenith"),
+        ),
+      ).toEqual([]);
+  });
+
+  test("a route that is dropped in a release", () => {
+    const play = withTwoRoutes();
+    expect(backends(play, "other")?.[0]?.backendRefs).toHaveLength(2);
+    play.edit(() => ({ traffic: { service: "web", routes: [{ httpRoute: { name: "web" } }] } }));
+    play.forget().run(({ status }) => status.managed?.routes.length === 1);
+    expect(play.story).toEqual([
+      "00:00 give the canary 0 % | give the canary 0 % | let the canary Service select revision v1 | → Progressing TrafficEdited",
+      "00:10 fold the route into what its author wrote | fold the route into what its author wrote",
+      "00:10 scale revision v2 from 1 to 0",
+      "00:10 remove the empty ReplicaSet of revision v2",
+    ]);
+    expect(backends(play, "other")).toEqual(routeOf("other").spec.rules);
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+
+  test("a Service that is renamed at rest", () => {
+    const play = withApi(atRest());
+    play.edit(() => ({ traffic: api }));
+    play.forget().settles();
+    expect(play.story).toEqual([
+      "00:00 give the Service its author's selector back | → Progressing TrafficEdited",
+      "00:00 let the Service select revision v1 | → Healthy Healthy",
+    ]);
+    expect([play.selects("web"), play.selects("api")]).toEqual(["author", "v1"]);
+    expectSound(play);
+  });
+
+  test("a Service that is renamed in a release", () => {
+    const play = withApi(underWay(25));
+    play.edit(() => ({ traffic: api }));
+    play.forget().run(({ status }) => status.managed?.service === "api");
+    expect(play.story).toEqual([
+      "00:00 give the canary 0 % | let the canary Service select revision v1 | → Progressing TrafficEdited",
+      "00:10 fold the route into what its author wrote",
+      "00:10 scale revision v2 from 1 to 0",
+      "00:10 give the Service its author's selector back | remove the empty ReplicaSet of revision v2",
+    ]);
+    expect(backends(play, "web")).toEqual(routeOf("web").spec.rules);
+    play.until("Healthy").settles();
+    expect([play.selects("web"), play.selects("api"), play.sizes]).toEqual(["author", "v2", { v2: 4 }]);
+    expect(play.objects.get("HTTPRoute", "web")?.metadata.annotations ?? {}).toEqual({});
+    expectSound(play);
+  });
+
+  test("all of spec.traffic, in a release", () => {
+    const play = underWay(25);
+    play.edit(() => ({ traffic: undefined }));
+    play.until("Healthy").settles();
+    expect([play.selects("web"), play.sizes, play.weights]).toEqual(["author", { v2: 4 }, { web: undefined }]);
+    expectSound(play);
+  });
+
+  test("routes alone: sizes are the weights from then on", () => {
+    const play = underWay(25);
+    play.edit(() => ({ traffic: { service: "web" } }));
+    play.until("Healthy").settles();
+    expect(play.selects()).toBe("all");
+    servesAlone(play, "v2");
+  });
+
+  test("a Service that its author has deleted meanwhile holds nothing up", () => {
+    const play = withApi(atRest());
+    play.objects.remove("Service", "web");
+    play.edit(() => ({ traffic: api }));
+    play.settles();
+    expect([play.phase, play.selects("api")]).toEqual(["Healthy", "v1"]);
+  });
+
+  test("a canary Service that its author made is given back to him", () => {
+    const play = atRest({
+      spec: { traffic: { service: "web", canaryService: "mine", routes: [{ httpRoute: { name: "web" } }] } },
+    });
+    play.objects.create(
+      {
+        ...play.service,
+        metadata: { name: "mine", namespace: "shop" },
+        spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
+      } as Service,
+      play.nowMs,
+    );
+    play.deploy("v2");
+    play.until("Healthy").settles();
+    expect(play.selects("mine")).toBe("v2");
+    play.deleteRollout();
+    play.settles();
+    expect(play.objects.get<Service>("Service", "mine")).toMatchObject({
+      metadata: { annotations: {} },
+      spec: { selector: { app: "web" } },
+    });
+  });
+
+  test("a route that is added in a release takes part", () => {
+    const play = underWay(25);
+    play.objects.create(routeOf("other"), play.nowMs);
+    play.edit(() => two.spec);
+    play.forget().forMs(30_000);
+    expect(backends(play, "other")?.[0]?.backendRefs?.map(({ weight }) => weight)).toEqual([3, 1]);
+    play.until("Healthy");
+    expectSound(play);
+  });
+});
