@@ -627,6 +627,7 @@ export const rolloutCrd = {
       description: "Traffic of the newest revision.",
     },
     { name: "Ready", type: "string", jsonPath: ".status.display.ready", description: "Ready pods of those asked for." },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Since it was made." },
     {
       name: "Canary",
       type: "string",
@@ -649,7 +650,6 @@ export const rolloutCrd = {
       priority: 1,
     },
     { name: "Message", type: "string", jsonPath: ".status.message", description: "One sentence.", priority: 1 },
-    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Since it was made." },
   ],
   scale: {
     specReplicasPath: ".spec.replicas",
