@@ -121,6 +121,9 @@ describe("documents", () => {
     const rollouts = blocks.flatMap((block) => parseAllDocuments(block)).filter((doc) => doc.get("kind") === "Rollout");
     expect(rollouts.length).toBeGreaterThan(0);
     for (const doc of rollouts)
-      expect(await applied(String(doc), "--dry-run=server", "-n", "kube-public")).toMatchObject({ code: 0, stderr: "" });
+      expect(await applied(String(doc), "--dry-run=server", "-n", "kube-public")).toMatchObject({
+        code: 0,
+        stderr: "",
+      });
   });
 });

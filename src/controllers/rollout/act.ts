@@ -105,15 +105,26 @@ async function patch(
 ): Promise<KubeObject> {
   const guard: JsonPatchOperation = { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion };
   const object = await resources.jsonPatch<KubeObject>(ref, [guard, ...operations]);
-  const disown = disownOperations(object, MANAGER, shared);
-  if (disown.length === 0) return object;
-  try {
-    return await resources.jsonPatch<KubeObject>(ref, disown);
-  } catch (error) {
-    // Someone wrote in between: what we wanted stands; the entry leaves with our next write.
-    if (isKind(error, "conflict", "invalid", "notFound")) return object;
-    throw error;
+  return await disown(resources, object, shared);
+}
+
+/** Tries to leave managedFields before whoever writes meanwhile, a gateway its status say, stops trying to be first. */
+const DISOWN_TRIES = 5;
+
+/** Takes our entry out of managedFields where others apply the same fields: their next unforced apply must not conflict. */
+async function disown(resources: Resources, written: KubeObject, shared: readonly string[]): Promise<KubeObject> {
+  let object = written;
+  for (let i = 0; i < DISOWN_TRIES; i++) {
+    const operations = disownOperations(object, MANAGER, shared);
+    if (operations.length === 0) return object;
+    try {
+      return await resources.jsonPatch<KubeObject>(refOf(object), operations);
+    } catch (error) {
+      if (!isKind(error, "conflict", "invalid", "notFound")) throw error;
+    }
+    object = await resources.get<KubeObject>(refOf(object));
   }
+  return object; // What we wanted stands; the entry leaves with our next write.
 }
 
 async function writeStatus(resources: Resources, rollout: Rollout, status: unknown): Promise<KubeObject> {

@@ -101,7 +101,9 @@ function foldAfterMs({ routes, settings }: World): number {
   return routes.effect.kind === "effective" ? settings.drainMs : TAKE_IN_MS;
 }
 
-/** The pair enters at an explicit 0, behind it a Service that already leads to ready canary pods, and to no others. */
+/** The pair enters at an explicit 0, behind it a Service that already leads to ready canary pods, and to no others. Where
+ * someone wrote over a weight that we had written, it is put back at once: gateways gather changes before they act, and most
+ * never see a reset that is repaired so soon. */
 function enter(situation: Situation, target: Target): Target | undefined {
   const { world } = situation;
   const { routes, status } = world;
@@ -115,7 +117,7 @@ function enter(situation: Situation, target: Target): Target | undefined {
   if (!leadsToCanary(world)) return { ...waiting, message: WAITING_FOR_ENDPOINTS };
   const writtenBp = status.weights?.writtenBp ?? 0;
   const answered = situation.judged?.answered ?? world.settings.analysis === undefined;
-  const drifted = writtenBp > 0 && writtenBp <= target.weightBp && routes.state === "mixed" && answered;
+  const drifted = writtenBp > 0 && writtenBp <= target.weightBp && answered;
   const gate = drifted ? undefined : mayRaise(situation, target, "answered");
   if (gate !== undefined) return gate;
   const canaryBp = drifted ? writtenBp : 0;
@@ -124,6 +126,6 @@ function enter(situation: Situation, target: Target): Target | undefined {
     canarySelects: hash,
     mark: `at:${canaryBp}`,
     wish: { kind: "paired", canaryBp },
-    message: drifted ? "putting the canary's weight back on every route" : "entering the canary into the routes at 0 %",
+    message: drifted ? "putting the canary's weight back" : "entering the canary into the routes at 0 %",
   };
 }

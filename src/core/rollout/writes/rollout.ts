@@ -23,7 +23,7 @@ export function rolloutWrites(target: Target, world: World): Write[] {
   const why = held
     ? `write down the size ${world.askedReplicas}`
     : "hold the Rollout until what it changes is put back";
-  return [patch(world.rollout, operations, why)];
+  return [patch(world.rollout, operations, why, ["/spec/replicas"])];
 }
 
 function finalizerAdded(finalizers: readonly string[] | undefined): JsonPatchOperation {

@@ -61,8 +61,11 @@ export function deploymentWrites(target: Target, world: World): Write[] {
       ? "scale the Deployment to 0"
       : "pause the Deployment"
     : "hand the Deployment back";
-  return [patch(deployment, operations, why)];
+  return [patch(deployment, operations, why, WHAT_OTHERS_APPLY)];
 }
+
+/** What Git or Helm says of a Deployment too: their next apply must not meet us as another owner. */
+const WHAT_OTHERS_APPLY = ["/spec/replicas", "/spec/paused", "/spec/template"];
 
 function adoptedSize({ snapshot }: World): Record<string, string> {
   const { deployment } = snapshot;

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { stringify } from "yaml";
+import type { Route } from "../../src/api/kubernetes.ts";
+import { Playground } from "../cluster/playground.ts";
+import { Access, TYPES } from "../cluster/watch.ts";
+import { deployment, rollout, shop } from "../demo/shop.ts";
+import { Story } from "./story.ts";
+
+/*
+ * A GitOps tool that re-applies what Git holds, server-side and without force, all the time: Deployment, Service, route and
+ * Rollout, through a whole release. It must never meet a conflict, a weight that it resets is back at once, and in the end
+ * the route is what Git says.
+ */
+
+let playground: Playground;
+let story: Story;
+
+beforeAll(async () => {
+  playground = await Playground.start({ gatewayLagMs: 200 });
+  await playground.startOperator();
+  story = await Story.begin(playground);
+}, 1_200_000);
+
+afterAll(async () => {
+  if (process.env.SHOW_LOG)
+    console.log(
+      playground.operators
+        .map((o) =>
+          o
+            .log()
+            .map((l) => JSON.stringify(l))
+            .join("\n"),
+        )
+        .join("\n"),
+    );
+  await story?.end();
+  await playground?.stop();
+});
+
+const EVERY_MS = 5_000;
+/** How long a weight may be off after a re-apply. Seen: some 50 ms. */
+const REPAIRED_WITHIN_MS = 1_000;
+
+function git(image: string): string {
+  const own = rollout({
+    strategy: {
+      canary: {
+        steps: [{ weight: 20 }, { pause: { for: "5s" } }, { weight: 60 }, { pause: { for: "5s" } }],
+        settle: "1s",
+        drain: "2s",
+      },
+    },
+    analysis: { disabled: true },
+    bake: "5s",
+  });
+  const [, ...others] = shop();
+  return [deployment({ replicas: 3, image }), ...others, own].map((object) => stringify(object)).join("---\n");
+}
+
+const FROM_GIT = ["apply", "--server-side", "--field-manager=gitops", "-f", "-"];
+
+test("re-applying everything every five seconds disturbs no release, and is not disturbed by it", async () => {
+  const { cluster } = playground;
+  const applyGit = (image: string) => cluster.kubectl(FROM_GIT, { input: git(image) });
+  expect(await applyGit("shop/web:v1")).toMatchObject({ code: 0 });
+  await story.phase("Healthy");
+
+  const access = new Access(cluster.kubeconfig, "watcher");
+  const weights = watchWeights(await access.watch<Route>(TYPES.httpRoutes), () => story.status().weights?.written ?? 0);
+  const failures: string[] = [];
+  let applies = 0;
+  let over = false;
+  const tool = (async () => {
+    while (!over) {
+      const { code, stderr } = await applyGit("shop/web:v2");
+      applies++;
+      if (code !== 0) failures.push(stderr);
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+  })();
+  await story.phase("Progressing");
+  await story.phase("Baking");
+  await story.phase("Healthy");
+  over = true;
+  await tool;
+  await access.close();
+
+  expect(failures).toEqual([]);
+  expect(applies).toBeGreaterThan(5);
+  expect(weights.resets).toBeGreaterThan(0); // Else the tool has met no release, and nothing was shown.
+  expect(weights.longestOffMs).toBeLessThan(REPAIRED_WITHIN_MS);
+  expect(story.status().stable?.images).toEqual(["shop/web:v2"]);
+  const [, , route = {}] = shop();
+  const diff = await cluster.kubectl(["diff", "--server-side", "--field-manager=gitops", "-f", "-"], {
+    input: stringify(route),
+  });
+  expect(diff).toMatchObject({ code: 0, stdout: "" });
+});
+
+/** Times for which the route says less than it last did while the release goes on. */
+function watchWeights(
+  routes: { subscribe(listener: (type: string, route: Route) => void): void },
+  wanted: () => number,
+): { resets: number; longestOffMs: number } {
+  const seen = { resets: 0, longestOffMs: 0 };
+  let offSince: number | undefined;
+  routes.subscribe((_type, route) => {
+    const refs = route.spec.rules?.[0]?.backendRefs ?? [];
+    const paired = refs.some((ref) => ref.name === "web-canary");
+    const now = performance.now();
+    if (!paired && wanted() > 0 && offSince === undefined) {
+      seen.resets++;
+      offSince = now;
+    }
+    if (paired && offSince !== undefined) {
+      seen.longestOffMs = Math.max(seen.longestOffMs, now - offSince);
+      offSince = undefined;
+    }
+  });
+  return seen;
+}
