@@ -12,7 +12,6 @@ import type { World } from "./world.ts";
 export function handingOver({ world }: Situation): Target | undefined {
   const { status, canary, stable, routes, settings } = world;
   if (status.progress?.stage !== "HandingOver" || canary === undefined || stable === undefined) return undefined;
-  const paired = { kind: "paired" as const, canaryBp: 10_000 };
   if (routes.problem !== undefined)
     return {
       ...handOverTarget(world, "held"),
@@ -20,8 +19,8 @@ export function handingOver({ world }: Situation): Target | undefined {
       message: `holding the hand-over: ${routes.problem.message}`,
       checkAgainInMs: 5_000,
     };
-  if (world.selects !== canary.hash)
-    return { ...handOverTarget(world, "selecting"), ...(routes.canaryBp === 10_000 ? {} : { wish: paired }) };
+  // Whatever the weights are: from here on all ways lead by the Service.
+  if (world.selects !== canary.hash) return handOverTarget(world, "selecting");
   if (!arrived(world))
     return { ...handOverTarget(world, "selecting"), message: "waiting until the Service leads only to the new pods" };
   if ((routes.state === "paired" && routes.canaryBp > 0) || routes.state === "mixed") return lowerPair(world);

@@ -32,13 +32,14 @@ export class Objects {
     this.#all.set(`${kind}/${metadata.name}`, { ...structuredClone(object), metadata: created });
   }
 
-  /** Changes one object as its owner, a controller or a person would.
+  /** Changes one object as its owner, a controller or a person would. Objects are never changed in place.
    * @returns whether that made a difference */
   change<T extends KubeObject>(kind: string, name: string, edit: (object: T) => T): boolean {
     const before = this.get<T>(kind, name);
     if (before === undefined) throw new Error(`404 ${kind} "${name}" does not exist`);
-    const after = edit(structuredClone(before)) as Mutable<T>;
-    if (isDeepStrictEqual(after, before)) return false;
+    const edited = edit(before);
+    if (edited === before || isDeepStrictEqual(edited, before)) return false;
+    const after: Mutable<T> = { ...edited };
     const specs = [before, after] as unknown as { spec?: unknown }[];
     const generation = (before.metadata.generation ?? 1) + (isDeepStrictEqual(specs[0]?.spec, specs[1]?.spec) ? 0 : 1);
     after.metadata = { ...after.metadata, generation, resourceVersion: String(++this.#version) };

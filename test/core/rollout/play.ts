@@ -297,7 +297,7 @@ export class Play {
     const slice = named<EndpointSlice>("EndpointSlice", service);
     const canarySlice = named<EndpointSlice>("EndpointSlice", canaryService);
     const deployment = objects.get<Deployment>("Deployment", workload);
-    return structuredClone({
+    return {
       nowMs: this.nowMs,
       rollout,
       ...(deployment === undefined ? {} : { deployment }),
@@ -320,7 +320,7 @@ export class Play {
         readings: this.#readings(),
         ...(this.#memory === undefined ? {} : { memory: this.#memory }),
       },
-    });
+    };
   }
 
   /** Carries a plan out as the shell does: in order, up to the first write that fails; a breach's switches each on its own. */

@@ -117,6 +117,17 @@ describe("rule 9: converged and unchanged", () => {
     expect(statuses).toBeLessThanOrEqual(1); // The judge's checkpoint, every five minutes.
   });
 
+  test("what the judge knows is checkpointed on a change of step or verdict, else every five minutes", () => {
+    const play = underWay(25, { spec: { strategy: { canary: { steps: [{ weight: 25 }, { pause: {} }] } } } });
+    play
+      .until("Paused")
+      .run(({ status }) => status.analysis?.metrics?.every(({ verdict }) => verdict === "Pass") === true);
+    const times = new Set<string>();
+    play.forMs(1_000);
+    for (let i = 0; i < 200; i++) times.add(play.forMs(6_000).status.analysis?.checkpointAt ?? "");
+    expect(times.size).toBe(5); // 20 minutes
+  });
+
   test("the plan of a snapshot is always the same", () => {
     const snapshot = underWay(25).snapshot();
     expect(planRollout(snapshot, routers)).toEqual(planRollout(structuredClone(snapshot), routers));
@@ -168,6 +179,8 @@ describe("a status that was lost", () => {
     const play = underWayBySizes();
     play.loseStatus();
     play.restart();
+    play.step();
+    expect(play.named(play.status.stable?.revision ?? "")).toBe("v1"); // By its mark: the Service lets all in.
     play.until("Healthy").settles();
     servesAlone(play, "v2");
   });
