@@ -7,7 +7,7 @@ import { ordersOf } from "./requests.ts";
 import type { AnalysisMemory, Snapshot } from "./snapshot.ts";
 import { statusOf } from "./status.ts";
 import type { Target } from "./target.ts";
-import { observe, type Routers, type World } from "./world.ts";
+import { conditionOf, observe, type Routers, type World } from "./world.ts";
 
 export interface RolloutPlan extends Plan<RolloutStatus> {
   /** What the judge knows now; the shell keeps it for the next pass. */
@@ -38,6 +38,9 @@ export function planRollout(snapshot: Snapshot, routers: Routers): RolloutPlan {
   };
 }
 
+/** Holds that belong to every release. */
+const PATIENT: readonly string[] = ["Pausing", "TooFewRequests"];
+
 /** Events for what a person would want to have seen; none for what repeats. */
 function noticesOf(world: World, target: Target): Notice[] {
   const notices: Notice[] = [];
@@ -55,7 +58,8 @@ function noticesOf(world: World, target: Target): Notice[] {
     note("Normal", "WeightRaised", `canary ${target.canary} gets ${target.wish.canaryBp / 100} %`);
   if (target.phase === "Paused" && before.phase !== "Paused") note("Normal", "Paused", target.message);
   if (target.phase === "Failed" && before.message !== target.message) note("Warning", target.reason, target.message);
-  if (target.message.startsWith("holding") && before.message !== target.message && target.reason !== "Pausing")
+  const held = conditionOf(before, "Ready")?.reason;
+  if (target.message.startsWith("holding") && held !== target.reason && !PATIENT.includes(target.reason))
     note("Warning", target.reason, target.message);
   return notices;
 }

@@ -14,17 +14,21 @@ import { conditionOf, type Revision, type World } from "./world.ts";
 /** How long a checkpoint of the judge may be old while neither step nor verdict changes. */
 const CHECKPOINT_MS = 300_000;
 const HISTORY = 10;
+/** Reasons whose message says what was measured. */
+const MEASURED: readonly string[] = ["TooFewRequests", "NoData", "MetricsUnavailable", "BothVersionsBad"];
 
 /** What status should say, or undefined where it says so already but for time. Status never leads the cluster: it reports
  * what was read, and what was decided. */
 export function statusOf(
   world: World,
-  target: Target,
+  decided: Target,
   memory: AnalysisMemory | undefined,
   orders: Orders | undefined,
 ): RolloutStatus | undefined {
   const before = world.status;
   const now = new Date(world.nowMs).toISOString();
+  const analysis = analysisOf(world, decided, memory, now);
+  const target = { ...decided, message: messageOf(world, decided, analysis.analysis) };
   const next: RolloutStatus = {
     observedGeneration: world.rollout.metadata.generation ?? 0,
     ...(world.snapshot.deployment === undefined
@@ -45,13 +49,20 @@ export function statusOf(
     ...managedOf(world, target),
     ...rejectedOf(world, target, now),
     ...requestOf(world, orders, now),
-    ...analysisOf(world, target, memory, now),
+    ...analysis,
     history: historyOf(world, target, now),
     conditions: conditionsOf(world, target, now),
     display: displayOf(world, target),
     ...(before.collisionCount === undefined ? {} : { collisionCount: before.collisionCount }),
   };
   return canonicalJson(next) === canonicalJson(before) ? undefined : next;
+}
+
+/** Counts in a hold change with every scrape: its words are brought up to date when the metrics beside them are. */
+function messageOf({ status }: World, target: Target, analysis: RolloutStatus["analysis"]): string {
+  const same = status.phase === target.phase && conditionOf(status, "Ready")?.reason === target.reason;
+  const counts = MEASURED.includes(target.reason) && analysis === status.analysis;
+  return same && counts ? (status.message ?? target.message) : target.message;
 }
 
 function total({ revisions }: World, count: (revision: Revision) => number): number {

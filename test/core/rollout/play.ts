@@ -55,6 +55,8 @@ export class Play {
   readonly requests = new Requests();
   /** What was written, one line a pass: `01:05 raise the canary to 50 %`, and how the phase changed. */
   readonly story: string[] = [];
+  /** Events, as `Normal Promoted: revision v2 serves all traffic`. */
+  readonly notices: string[] = [];
   /** Writes that failed. */
   readonly failures: string[] = [];
   /** Moments in which requests went nowhere. */
@@ -210,6 +212,7 @@ export class Play {
   /** The story begins here; what failed before was meant to. */
   forget(): this {
     this.story.length = 0;
+    this.notices.length = 0;
     this.failures.length = 0;
     this.#storyFromMs = this.nowMs;
     return this;
@@ -343,6 +346,7 @@ export class Play {
     if (status !== undefined && !this.deleted && (!failed || plan.target.urgent !== undefined))
       this.objects.change<Rollout>("Rollout", "web", (rollout) => ({ ...rollout, status }));
     if (!failed && !this.deleted) this.#remember(plan.memory);
+    if (!failed) this.notices.push(...plan.notices.map((n) => this.named(`${n.type} ${n.reason}: ${n.message}`)));
     this.#tell(done, before);
     return done.length > 0 || status !== undefined || failed;
   }

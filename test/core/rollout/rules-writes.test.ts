@@ -128,6 +128,17 @@ describe("rule 9: converged and unchanged", () => {
     expect(times.size).toBe(5); // 20 minutes
   });
 
+  test("counts that grow are no news: status follows them every five minutes", () => {
+    const play = underWay(25);
+    play.requests.perSecond = 0.2;
+    play.until("Progressing", "TooFewRequests").forMs(10_000);
+    const messages = new Set<string>();
+    for (let i = 0; i < 100; i++) messages.add(play.forMs(6_000).status.message ?? "");
+    expect(play.reason).toBe("TooFewRequests");
+    expect([...messages][0]).toMatch(/of 210 requests seen/);
+    expect(messages.size).toBe(3); // 10 minutes
+  });
+
   test("the plan of a snapshot is always the same", () => {
     const snapshot = underWay(25).snapshot();
     expect(planRollout(snapshot, routers)).toEqual(planRollout(structuredClone(snapshot), routers));

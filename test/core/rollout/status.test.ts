@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import { rolloutStatus } from "../../../src/api/rollout.ts";
+import { atRest, Play, underWay } from "./play.ts";
+
+const waiting = { strategy: { canary: { steps: [{ weight: 25 }, { pause: {} }] } } };
+
+/** One row a phase: where it is met, and Ready, Progressing, Paused, Promoted, then what kstatus reads. */
+const phases: [phase: string, at: () => Play, conditions: string][] = [
+  ["Pending", () => pending(), "False True False False Reconciling"],
+  ["Progressing", () => underWay(25), "True True False False"],
+  ["Paused", () => underWay(25, { spec: waiting }).until("Paused"), "True False True False"],
+  ["Baking", () => underWay(25).until("Baking"), "True True False True"],
+  ["Healthy", () => atRest(), "True False False True"],
+  ["Reverted", () => aborted(), "False False False False Stalled"],
+  ["Failed", () => refused(), "False False False False Stalled"],
+];
+
+function pending(): Play {
+  const play = new Play();
+  play.ready("v1", 0);
+  return play.until("Pending");
+}
+
+function aborted(): Play {
+  const play = underWay(25);
+  play.request("abort");
+  return play.until("Reverted");
+}
+
+function refused(): Play {
+  const play = new Play();
+  play.templateProblem = "spec.containers: Required";
+  return play.until("Failed");
+}
+
+function conditionsOf({ status }: Play): string {
+  const at = (type: string) => status.conditions?.find((condition) => condition.type === type)?.status;
+  const words = ["Ready", "Progressing", "Paused", "Promoted"].map(at);
+  return [...words, ...["Reconciling", "Stalled"].filter((type) => at(type) === "True")].join(" ");
+}
+
+describe("status", () => {
+  test.each(phases)("%s", (phase, at, conditions) => {
+    const play = at();
+    expect([play.phase, conditionsOf(play)]).toEqual([phase, conditions]);
+    expect(play.status.observedGeneration).toBe(play.rollout.metadata.generation);
+    expect(rolloutStatus.strict().safeParse(play.status).error).toBeUndefined();
+    expect(play.status.message).toMatch(/^.{5,}[^.]$/);
+    for (const { reason } of play.status.conditions ?? []) expect(reason).toMatch(/^[A-Z][A-Za-z]+$/);
+  });
+
+  test("waitFor: promoted keeps a release Reconciling", () => {
+    expect(conditionsOf(underWay(25, { spec: { waitFor: "promoted" } }))).toBe("True True False False Reconciling");
+    const paused = underWay(25, { spec: { ...waiting, waitFor: "promoted" } }).until("Paused");
+    expect(conditionsOf(paused)).toBe("True False True False Reconciling");
+  });
+
+  test("Promoted turns False in the first pass that sees a new revision", () => {
+    const play = atRest();
+    play.deploy("v2");
+    play.step();
+    expect(conditionsOf(play)).toBe("True True False False");
+  });
+
+  test("what kubectl get shows", () => {
+    const columns = (play: Play) => [play.phase, ...Object.values(play.status.display ?? {})].join(" ");
+    expect(columns(atRest())).toBe("Healthy 5/5 100% 4/4");
+    expect(columns(underWay(25))).toBe("Progressing 1/5 25% 5/5");
+    expect(columns(underWay(50).run(({ reason }) => reason === "Pausing"))).toBe("Progressing 4/5 50% 6/6");
+    expect(columns(aborted().settles())).toBe("Reverted - 0% 4/4");
+  });
+
+  test("transition times change with the status of a condition, not with its words", () => {
+    const play = underWay(25);
+    const since = () => play.status.conditions?.find(({ type }) => type === "Promoted")?.lastTransitionTime;
+    const before = since();
+    play.forMs(100_000);
+    expect(since()).toBe(before);
+    play.until("Baking");
+    expect(since()).not.toBe(before);
+  });
+
+  test("history holds the last ten, newest first", () => {
+    const play = atRest({
+      spec: { strategy: { canary: { preset: "instant" } }, bake: "0s", analysis: { disabled: true } },
+    });
+    for (let i = 0; i < 12; i++) {
+      play.deploy(i % 2 === 0 ? "v2" : "v3");
+      play.run(({ status, phase }) => phase === "Healthy" && play.named(status.stable?.revision ?? "") === play.wanted);
+    }
+    expect(play.status.history?.map(({ revision }) => play.named(revision))).toEqual(
+      Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? "v3" : "v2")),
+    );
+  });
+});
+
+describe("events", () => {
+  test("of a release that goes well: each once", () => {
+    const play = atRest();
+    play.deploy("v2");
+    play.until("Healthy").settles();
+    expect(play.notices).toEqual([
+      "Normal Started: revision v2 starts against stable v1",
+      "Normal WeightRaised: canary v2 gets 25 %",
+      "Normal WeightRaised: canary v2 gets 50 %",
+      "Normal WeightRaised: canary v2 gets 100 %",
+      "Normal Promoted: revision v2 serves all traffic",
+    ]);
+  });
+
+  test("of a revert", () => {
+    const play = underWay(25);
+    play.requests.bad.add("v2");
+    play.forget().until("Reverted").settles();
+    expect(play.notices).toEqual([
+      expect.stringMatching(/^Warning Reverted: revision v2 was taken back: error-rate 50 %/),
+    ]);
+  });
+
+  test("of a hold: once, not every pass", () => {
+    const play = underWay(25);
+    play.prometheus = "unreachable";
+    play.forget().forMs(1_200_000);
+    expect(play.notices).toEqual(["Warning MetricsUnavailable: holding: error-rate: connection refused"]);
+  });
+});
