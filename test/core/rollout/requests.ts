@@ -15,7 +15,8 @@ interface Counter {
 
 /** Requests on their way through route and Services to pods, and what Prometheus would have scraped of them. */
 export class Requests {
-  /** Image tags of which half of the requests fail. */
+  /** Image tags of which a share of the requests fails. */
+  badShare = 0.5;
   readonly bad = new Set<string>();
   perSecond = 400;
   readonly #counters = new Map<string, Counter>();
@@ -29,7 +30,7 @@ export class Requests {
       const counter = this.#counter(pod);
       const requests = (this.perSecond * share * ms) / 1000;
       counter.total += requests;
-      if (this.bad.has(tags(pod))) counter.bad += requests / 2;
+      if (this.bad.has(tags(pod))) counter.bad += requests * this.badShare;
     }
     if (fromMs + ms - this.#scrapedMs < SCRAPE_MS * 0.9) return;
     this.#scrapedMs = fromMs + ms;
