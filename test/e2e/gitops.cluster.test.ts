@@ -22,17 +22,6 @@ beforeAll(async () => {
 }, 1_200_000);
 
 afterAll(async () => {
-  if (process.env.SHOW_LOG)
-    console.log(
-      playground.operators
-        .map((o) =>
-          o
-            .log()
-            .map((l) => JSON.stringify(l))
-            .join("\n"),
-        )
-        .join("\n"),
-    );
   await story?.end();
   await playground?.stop();
 });
@@ -86,7 +75,7 @@ test("re-applying everything every five seconds disturbs no release, and is not 
   await access.close();
 
   expect(failures).toEqual([]);
-  expect(applies).toBeGreaterThan(5);
+  expect(applies).toBeGreaterThan(3);
   expect(weights.resets).toBeGreaterThan(0); // Else the tool has met no release, and nothing was shown.
   expect(weights.longestOffMs).toBeLessThan(REPAIRED_WITHIN_MS);
   expect(story.status().stable?.images).toEqual(["shop/web:v2"]);
