@@ -12,14 +12,13 @@ import type {
 import type { Rollout } from "./api/rollout.ts";
 import type { Config } from "./config.ts";
 import { RolloutController } from "./controllers/rollout/controller.ts";
-import { byLabel, byScaleTarget, byService, INDEXES, type Sources } from "./controllers/rollout/sources.ts";
+import { byLabel, byScaleTarget, bySelector, byService, INDEXES, type Sources } from "./controllers/rollout/sources.ts";
 import { LABEL_ROLLOUT } from "./core/rollout/names.ts";
 import { systemClock } from "./kube/clock.ts";
-import { isKind } from "./kube/errors.ts";
 import { EventRecorder } from "./kube/events.ts";
 import { Elector } from "./kube/leader.ts";
 import { metricsText, readiness, serveEndpoints, synced } from "./kube/manager.ts";
-import { Reflector } from "./kube/reflector.ts";
+import { Reflector, type ReflectorOptions } from "./kube/reflector.ts";
 import { defineResource, Resources, type ResourceType } from "./kube/resource.ts";
 import { type IndexFunction, Store } from "./kube/store.ts";
 import { ApiClient, loadKubeConfig } from "./kube/transport.ts";
@@ -46,7 +45,7 @@ const TYPES = {
 export async function runOperator(config: Config, log: Logger, signal: AbortSignal): Promise<number> {
   const client = new ApiClient(loadKubeConfig(config.kubeconfig), { userAgent: "zenith-operator" });
   const resources = new Resources(client);
-  const caches = await startCaches(client, resources, config, log, signal);
+  const caches = startCaches(client, config, log, signal);
   const health = await serveEndpoints(config.healthProbeBindAddress, {
     "/healthz": async () => ({ code: 200, type: "text/plain", body: "ok\n" }),
     "/readyz": readiness(caches.reflectors),
@@ -103,13 +102,7 @@ interface Caches {
   readonly reflectors: readonly Reflector<KubeObject>[];
 }
 
-async function startCaches(
-  client: ApiClient,
-  resources: Resources,
-  config: Config,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Caches> {
+function startCaches(client: ApiClient, config: Config, log: Logger, signal: AbortSignal): Caches {
   const reflectors: Reflector<KubeObject>[] = [];
   const restored = (kind: string) => {
     log.error(
@@ -121,7 +114,7 @@ async function startCaches(
   const cache = <T extends KubeObject>(
     type: ResourceType,
     indexes: Record<string, IndexFunction<T>>,
-    labelSelector?: string,
+    options: Pick<ReflectorOptions, "labelSelector" | "optional"> = {},
   ): Store<T> => {
     const store = new Store<T>(indexes);
     const namespace = config.namespaces[0];
@@ -129,7 +122,7 @@ async function startCaches(
       log,
       onRestoredServer: restored,
       ...(namespace === undefined ? {} : { namespace }),
-      ...(labelSelector === undefined ? {} : { labelSelector }),
+      ...options,
     });
     reflectors.push(reflector as unknown as Reflector<KubeObject>);
     return store;
@@ -138,29 +131,17 @@ async function startCaches(
   const routes = new Map<string, Store<Route>>();
   const sources: Sources = {
     rollouts: cache<Rollout>(TYPES.rollouts, INDEXES),
-    deployments: cache<Deployment>(TYPES.deployments, {}),
-    replicaSets: cache<ReplicaSet>(TYPES.replicaSets, label, LABEL_ROLLOUT),
-    revisions: cache<ControllerRevision>(TYPES.revisions, label, LABEL_ROLLOUT),
-    pods: cache<Pod>(TYPES.pods, label, LABEL_ROLLOUT),
+    deployments: cache<Deployment>(TYPES.deployments, { selector: bySelector }),
+    replicaSets: cache<ReplicaSet>(TYPES.replicaSets, label, { labelSelector: LABEL_ROLLOUT }),
+    revisions: cache<ControllerRevision>(TYPES.revisions, label, { labelSelector: LABEL_ROLLOUT }),
+    pods: cache<Pod>(TYPES.pods, label, { labelSelector: LABEL_ROLLOUT }),
     services: cache<Service>(TYPES.services, {}),
     slices: cache<EndpointSlice>(TYPES.slices, { service: byService }),
     autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { target: byScaleTarget }),
     routes,
   };
-  for (const type of [TYPES.httpRoutes, TYPES.grpcRoutes]) {
-    if (await isServed(resources, type)) routes.set(type.kind, cache<Route>(type, {}));
-    else log.info({ kind: type.kind }, "not served by this cluster; Rollouts that name one will say so");
-  }
+  for (const type of [TYPES.httpRoutes, TYPES.grpcRoutes])
+    routes.set(type.kind, cache<Route>(type, {}, { optional: true }));
   for (const reflector of reflectors) void reflector.run(signal);
   return { sources, reflectors };
-}
-
-async function isServed(resources: Resources, type: ResourceType): Promise<boolean> {
-  try {
-    await resources.list(type, undefined, { limit: 1 });
-    return true;
-  } catch (error) {
-    if (isKind(error, "notFound")) return false;
-    throw error;
-  }
 }

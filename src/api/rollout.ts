@@ -324,7 +324,9 @@ const routeRef = (kind: string) => z.object({ name: nameOf(`An ${kind} in the sa
 const traffic = z
   .object({
     service: serviceName("What clients call and routes name; its selector is pinned."),
-    canaryService: serviceName("Made and owned by Zenith unless it exists; <service>-canary unless said.").optional(),
+    canaryService: serviceName(
+      "Made and owned by Zenith unless you name one that exists; <service>-canary unless said.",
+    ).optional(),
     routes: z
       .array(
         z

@@ -3,7 +3,8 @@ import type { Labels } from "./queries.ts";
 /** One sample: [milliseconds since epoch, value]. */
 export type Sample = readonly [number, number];
 
-/** What Prometheus said, understood. Every fault is a value; no part of a body is repeated in a message. */
+/** What Prometheus said, understood. Every fault is a value; of a body nothing is repeated in a message
+ * but where a query could not be read. */
 export type Answer =
   | { readonly kind: "vector"; readonly series: readonly { readonly labels: Labels; readonly sample: Sample }[] }
   | {
@@ -20,7 +21,7 @@ export type Answer =
 export function parseAnswer(statusCode: number, body: string): Answer {
   const parsed = parseJson(body);
   if (parsed === undefined) return unavailable(`Prometheus answered ${statusCode} with something that is not its JSON`);
-  if (parsed.status === "error") return failure(statusCode, parsed.errorType);
+  if (parsed.status === "error") return failure(statusCode, parsed.errorType, parsed.error);
   if (parsed.status !== "success" || statusCode !== 200) return unavailable(`Prometheus answered ${statusCode}`);
   if (Array.isArray(parsed.warnings) && parsed.warnings.length > 0) {
     return unavailable("Prometheus answered with a warning: the data may be partial");
@@ -34,12 +35,18 @@ export function parseAnswer(statusCode: number, body: string): Answer {
 const QUERY_FAULTS = new Set(["bad_data", "execution"]);
 const SERVER_FAULTS = new Set(["timeout", "canceled", "internal", "unavailable", "not_found", "not_acceptable"]);
 
-function failure(statusCode: number, type: unknown): Answer {
+function failure(statusCode: number, type: unknown, error: unknown): Answer {
   const known = typeof type === "string" && (QUERY_FAULTS.has(type) || SERVER_FAULTS.has(type));
   const message = `Prometheus answered ${statusCode}${known ? ` (${type})` : ""}`;
   if (known && QUERY_FAULTS.has(type))
-    return { kind: "refused", message: `${message}: the query is not one it can run` };
+    return { kind: "refused", message: parseErrorOf(error) ?? `${message}: the query is not one it can run` };
   return unavailable(message);
+}
+
+/** `1:14: parse error: …`, line and column of the query as it was sent: words of the parser about words of the user. */
+function parseErrorOf(error: unknown): string | undefined {
+  const found = typeof error === "string" ? /\b\d{1,4}:\d{1,4}: parse error: [^\p{Cc}]{1,160}/u.exec(error) : undefined;
+  return found?.[0] === undefined ? undefined : `Prometheus cannot read the query: ${found[0].trim()}`;
 }
 
 function result(type: unknown, value: unknown): Answer | undefined {

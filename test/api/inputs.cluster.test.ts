@@ -1,7 +1,10 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { freePorts, type Running, start } from "../cluster/processes.ts";
 import { GOOD, REFUSED } from "./refused.ts";
+import { TOLD, type Told } from "./told.ts";
 
 /** The ninety inputs that must be got right, as far as they are Rollouts, on a real API server. */
 let cluster: Cluster;
@@ -54,8 +57,8 @@ const LIVE: readonly { number: number; what: string; patch: string; path: string
   },
 ];
 
-function changed(patch: string): string {
-  return stringify(merged(parse(GOOD), parse(patch)));
+function changed(patch: string, metadata: { readonly name?: string; readonly namespace?: string } = {}): string {
+  return stringify(merged(merged(parse(GOOD), parse(patch)), { metadata }));
 }
 
 describe("admission", () => {
@@ -83,7 +86,7 @@ describe("admission", () => {
     });
 
     test.each(LIVE)("refuses $number: $what", async ({ patch, path, says }) => {
-      const input = changed(`metadata: {name: live}\n${patch}`);
+      const input = changed(patch, { name: "live" });
       const { stderr } = await cluster.kubectl(["apply", "--dry-run=server", "-f", "-"], { input });
       expect(stderr).toContain(`${path}: Invalid value`);
       expect(stderr).toContain(says);
@@ -96,3 +99,86 @@ describe("admission", () => {
     });
   });
 });
+
+/** An operator as it is deployed, with a Prometheus that has nothing to say. */
+async function startOperator(): Promise<Running> {
+  const prometheus = await cluster.startPrometheus();
+  const [metrics, health] = await freePorts(2);
+  const flags = [
+    `--kubeconfig=${cluster.kubeconfig}`,
+    `--prometheus-url=${prometheus.url}`,
+    `--metrics-bind-address=127.0.0.1:${metrics}`,
+    `--health-probe-bind-address=127.0.0.1:${health}`,
+    "--leader-elect=false",
+  ];
+  const logFile = cluster.path("operator.log");
+  const operator = await start(process.execPath, ["src/main.ts", "operator", ...flags], { logFile });
+  const log = await eventually(
+    async () => readFileSync(logFile, "utf8"),
+    (text) => text.includes('"leading"'),
+    30_000,
+  );
+  expect(log).toContain('"leading"');
+  return operator;
+}
+
+interface Status {
+  readonly phase?: string;
+  readonly message?: string;
+  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason: string }[];
+}
+
+async function statusOf(namespace: string, name = "web"): Promise<Status> {
+  const { stdout } = await cluster.kubectl(["-n", namespace, "get", "zr", name, "-o", "jsonpath={.status}"]);
+  return stdout === "" ? {} : (JSON.parse(stdout) as Status);
+}
+
+function told({ phase, message, conditions = [] }: Status): object {
+  const find = (type: string) => conditions.find((condition) => condition.type === type);
+  return { phase, reason: find("Ready")?.reason, message, stalled: find("Stalled")?.status };
+}
+
+/** Polls until it holds, or fails with what was seen last. */
+async function eventually<T>(what: () => Promise<T>, holds: (seen: T) => boolean, withinMs: number): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const seen = await what();
+    if (holds(seen) || performance.now() > end) return seen;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+describe("conditions", () => {
+  let operator: Running | undefined;
+  beforeAll(async () => {
+    await cluster.applyGatewayApi();
+    operator = await startOperator();
+  });
+  afterAll(async () => await operator?.stop());
+
+  const rows = TOLD.map((row, i): Told & { namespace: string } => ({ ...row, namespace: `told-${row.number}-${i}` }));
+  test.each(rows)("tell of $number: $what", async ({ namespace, objects, before = [], patch = "{}", reason, says }) => {
+    await cluster.kubectl(["create", "namespace", namespace]);
+    if (objects !== undefined) await cluster.apply(objects, "-n", namespace);
+    for (const args of before) {
+      const { code, stderr } = await cluster.kubectl(["-n", namespace, ...args.map((a) => inside(a, namespace))]);
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+    }
+    await cluster.apply(changed(patch, { namespace }));
+    const seen = await eventually(
+      () => statusOf(namespace),
+      ({ phase }) => phase === "Failed",
+      5_000,
+    );
+    expect(told(seen)).toEqual({
+      phase: "Failed",
+      reason,
+      message: expect.stringContaining(inside(says, namespace)),
+      stalled: "True",
+    });
+  });
+});
+
+function inside(text: string, namespace: string): string {
+  return text.replaceAll("NAMESPACE", namespace);
+}

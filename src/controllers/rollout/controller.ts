@@ -1,5 +1,8 @@
 import { type KubeObject, type Route, refOf } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
+import { UnitError } from "../../api/units.ts";
+import { impossibleStatus } from "../../core/rollout/impossible.ts";
+import { optional } from "../../core/rollout/optional.ts";
 import { planRollout, type RolloutPlan } from "../../core/rollout/plan.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
@@ -16,7 +19,9 @@ import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "..
 import { act, type Written } from "./act.ts";
 import { gather } from "./gather.ts";
 import { Measurements } from "./measurements.ts";
+import { Preflight } from "./preflight.ts";
 import { type Key, keyOf, type Sources } from "./sources.ts";
+import { TemplateCheck } from "./template-check.ts";
 
 export interface Shell {
   readonly sources: Sources;
@@ -44,7 +49,8 @@ export class RolloutController {
   readonly #pending = new Map<Key, Written>();
   /** Rollouts that were read live since the start, or since their last conflict. */
   readonly #confirmed = new Set<Key>();
-  readonly #templates = new Map<Key, { readonly generation: number; readonly problem: string | undefined }>();
+  readonly #templates: TemplateCheck;
+  readonly #preflight: Preflight;
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -52,6 +58,8 @@ export class RolloutController {
       this.#pass(key),
     );
     this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#queue.add(key));
+    this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
+    this.#preflight = new Preflight(shell.metrics, (key) => this.#queue.add(key));
     this.#listen();
   }
 
@@ -132,17 +140,24 @@ export class RolloutController {
   }
 
   async #reconcile(key: Key): Promise<number | undefined> {
-    const { sources, resources, routers, events, log, now } = this.#shell;
+    const { resources, routers, events, log, now } = this.#shell;
     if (!this.#caughtUp(key)) return CATCH_UP_MS;
     const nowMs = now();
     const metrics = this.#measurements.take(key);
-    const snapshot = gather(sources, key, nowMs, metrics, this.#templates.get(key)?.problem);
-    if (snapshot === undefined) return undefined; // Gone; owner references clean up.
-    const plan = planRollout(snapshot, routers);
+    const gathered = this.#gather(key, nowMs, metrics);
+    if (gathered === undefined) return undefined; // Gone; owner references clean up.
+    if (gathered instanceof UnitError) return await this.#impossible(key, gathered.message);
+    let snapshot = gathered;
+    let plan = planRollout(snapshot, routers);
     const moves = plan.writes.length > 0;
     if (moves && !(await this.#isCurrent(key, snapshot.rollout))) {
       this.#measurements.putBack(key, metrics.readings);
       return CATCH_UP_MS;
+    }
+    if (await this.#templates.refuses(key, snapshot.rollout, plan.unproven)) {
+      const templateProblem = this.#templates.problem(key, snapshot.rollout);
+      snapshot = { ...snapshot, ...optional("templateProblem", templateProblem) };
+      plan = planRollout(snapshot, routers);
     }
     const { written, error } = await act(resources, snapshot, plan, log);
     if (written.size > 0) this.#pending.set(key, written);
@@ -153,17 +168,54 @@ export class RolloutController {
       throw error;
     }
     for (const { type, reason, message } of plan.notices) events.record(snapshot.rollout, type, reason, message);
-    const routes = snapshot.routes.flatMap(({ object }) => (object === undefined ? [] : [object as Route]));
     const askInMs = this.#measurements.keep(
       key,
       plan.memory,
       snapshot.rollout,
       settingsOf(snapshot.rollout),
       nowMs,
-      routes,
+      routesOf(snapshot),
     );
     const waits = [plan.checkAgainInMs, askInMs].filter((ms) => ms !== undefined);
     return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  /** What is known, what the API server said of the template, and whether the analysis can work. */
+  #gather(key: Key, nowMs: number, metrics: MetricsView): Snapshot | UnitError | undefined {
+    const { sources } = this.#shell;
+    const [namespace = "", name = ""] = key.split("/");
+    const rollout = sources.rollouts.get(namespace, name);
+    if (rollout === undefined) return undefined;
+    try {
+      const snapshot = gather(sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
+      if (snapshot === undefined) return undefined;
+      const unusable = this.#preflight.problem(key, rollout, settingsOf(rollout), routesOf(snapshot), nowMs);
+      return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
+    } catch (error) {
+      if (error instanceof UnitError) return error;
+      throw error;
+    }
+  }
+
+  /** A spec that cannot be read: said once, and looked at again when it changes. */
+  async #impossible(key: Key, message: string): Promise<undefined> {
+    const { sources, resources, events, log, now } = this.#shell;
+    const [namespace = "", name = ""] = key.split("/");
+    const rollout = sources.rollouts.get(namespace, name);
+    const status = rollout === undefined ? undefined : impossibleStatus(rollout, message, now());
+    if (rollout === undefined || status === undefined) return;
+    const version = rollout.metadata.resourceVersion ?? "";
+    const written = await resources.jsonPatch<Rollout>(
+      refOf(rollout),
+      [
+        { op: "replace", path: "/metadata/resourceVersion", value: version },
+        { op: "add", path: "/status", value: status },
+      ],
+      "status",
+    );
+    this.#pending.set(key, new Map([[key, { ref: refOf(written), version: written.metadata.resourceVersion ?? "0" }]]));
+    log.warn({ rollout: key, error: message }, "the spec cannot be read");
+    events.record(rollout, "Warning", "SpecImpossible", message);
   }
 
   /** Whether the caches show all that we wrote in the pass before: nothing is decided on a world older than our own acts. */
@@ -228,7 +280,12 @@ export class RolloutController {
   #forget(key: Key): void {
     this.#pending.delete(key);
     this.#confirmed.delete(key);
-    this.#templates.delete(key);
+    this.#templates.forget(key);
+    this.#preflight.forget(key);
     this.#measurements.forget(key);
   }
+}
+
+function routesOf({ routes }: Snapshot): Route[] {
+  return routes.flatMap(({ object }) => (object === undefined ? [] : [object as Route]));
 }

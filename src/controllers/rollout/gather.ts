@@ -1,11 +1,12 @@
-import type { KubeObject, Pod } from "../../api/kubernetes.ts";
-import type { Rollout } from "../../api/rollout.ts";
+import type { Pod } from "../../api/kubernetes.ts";
 import { LABEL_REVISION, labelValue } from "../../core/rollout/names.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
-import { type Key, keyOf, type Sources } from "./sources.ts";
+import { olderClaim, overlapOf } from "./claims.ts";
+import type { Key, Sources } from "./sources.ts";
 
-/** Reads everything that a decision about one Rollout may rest on, from caches alone. Undefined where it is gone. */
+/** Reads everything that a decision about one Rollout may rest on, from caches alone. Undefined where it is gone.
+ * @throws UnitError where its spec cannot be read */
 export function gather(
   sources: Sources,
   key: Key,
@@ -23,12 +24,15 @@ export function gather(
   const canaryService =
     settings.canaryService === undefined ? undefined : sources.services.get(namespace, settings.canaryService);
   const label = `${namespace}/${labelValue(name)}`;
+  const replicaSets = sources.replicaSets.byIndex("rollout", label);
   const claimedBy = olderClaim(sources, rollout);
+  // Only a first start asks: afterwards Services let in nobody else's pods.
+  const overlap = rollout.status?.stable === undefined ? overlapOf(sources, rollout) : undefined;
   return {
     nowMs,
     rollout,
     ...(deployment === undefined ? {} : { deployment }),
-    replicaSets: sources.replicaSets.byIndex("rollout", label),
+    replicaSets,
     revisions: sources.revisions.byIndex("rollout", label),
     ...(service === undefined ? {} : { service }),
     ...(canaryService === undefined ? {} : { canaryService }),
@@ -47,35 +51,16 @@ export function gather(
       ...(settings.workload === undefined
         ? []
         : sources.autoscalers.byIndex("target", `Deployment/${namespace}/${settings.workload}`)),
+      ...replicaSets.flatMap(({ metadata }) =>
+        sources.autoscalers.byIndex("target", `ReplicaSet/${namespace}/${metadata.name}`),
+      ),
     ],
     ...(claimedBy === undefined ? {} : { claimedBy }),
+    ...(overlap === undefined ? {} : { overlap }),
     ...(templateProblem === undefined ? {} : { templateProblem }),
     podTrouble: troubleOf(sources, label),
     metrics,
   };
-}
-
-/** Two Rollouts on one Deployment, Service or route: the older wins, and of two as old the first by name. */
-function olderClaim(sources: Sources, rollout: Rollout): Snapshot["claimedBy"] {
-  const { spec } = rollout;
-  const namespace = rollout.metadata.namespace ?? "";
-  const claims: [string, "workload" | "service" | "route", string][] = [];
-  if (spec.workloadRef !== undefined)
-    claims.push([`Deployment "${spec.workloadRef.name}"`, "workload", `${namespace}/${spec.workloadRef.name}`]);
-  if (spec.traffic?.service !== undefined)
-    claims.push([`Service "${spec.traffic.service}"`, "service", `${namespace}/${spec.traffic.service}`]);
-  for (const [what, index, value] of claims) {
-    const older = sources.rollouts
-      .byIndex(index, value)
-      .find((other) => other !== rollout && keyOf(other) !== keyOf(rollout) && isOlder(other, rollout));
-    if (older !== undefined) return { rollout: older.metadata.name, what };
-  }
-  return undefined;
-}
-
-function isOlder(a: KubeObject, b: KubeObject): boolean {
-  const [ta, tb] = [a.metadata.creationTimestamp ?? "", b.metadata.creationTimestamp ?? ""];
-  return ta === tb ? a.metadata.name < b.metadata.name : ta < tb;
 }
 
 /** Why pods do not come up, one sentence a revision: the container's own reason, else the ReplicaSet's failure. */

@@ -3,15 +3,15 @@ import type { Rollout } from "../../api/rollout.ts";
 import { readFromMs, startAnalysis } from "../../core/analysis/judge.ts";
 import type { Reading } from "../../core/analysis/model.ts";
 import { readCheckpoint } from "../../core/rollout/analyse.ts";
-import { childName } from "../../core/rollout/names.ts";
 import type { Settings } from "../../core/rollout/settings.ts";
 import type { AnalysisMemory, MetricsView } from "../../core/rollout/snapshot.ts";
 import type { Clock } from "../../kube/clock.ts";
 import { measure } from "../../metrics/measure.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
 import type { LabelNames, Source } from "../../metrics/queries.ts";
-import type { SideNames, Subject } from "../../metrics/template.ts";
+import type { Subject } from "../../metrics/template.ts";
 import type { Key } from "./sources.ts";
+import { subjectNamed } from "./subject.ts";
 
 interface Entry {
   readings: readonly Reading[];
@@ -112,37 +112,15 @@ export class Measurements {
   }
 }
 
-/** What both sides are called: the revision that is judged, and the one that it is compared with. */
+/** The revision that is judged, and the one that it is compared with. */
 function subjectOf(rollout: Rollout, settings: Settings, revision: string, routes: readonly Route[]): Subject {
-  const stable = rollout.status?.stable?.revision;
-  const other = stable === revision ? rollout.status?.progress?.previous : stable;
-  const side = (hash: string, service: string | undefined): SideNames => {
-    const replicaSet = childName(rollout.metadata.name, hash);
-    return {
-      hash,
-      replicaSet,
-      pods: `${escapeRegex(replicaSet)}-[a-z0-9]{5}`,
-      ...(service === undefined ? {} : { service }),
-    };
-  };
-  const controllers = routes.flatMap((route) =>
-    (route.status?.parents ?? []).flatMap(({ controllerName }) =>
-      controllerName === undefined ? [] : [controllerName],
-    ),
+  const { status } = rollout;
+  const stable = status?.stable?.revision === revision ? status.progress?.previous : status?.stable?.revision;
+  const weightBp = status?.weights?.writtenBp ?? 0;
+  return subjectNamed(
+    rollout,
+    settings,
+    { canary: revision, weightBp, ...(stable === undefined ? {} : { stable }) },
+    routes,
   );
-  return {
-    namespace: rollout.metadata.namespace ?? "",
-    rollout: rollout.metadata.name,
-    ...(settings.service === undefined ? {} : { service: settings.service }),
-    canary: side(revision, settings.canaryService),
-    ...(other === undefined
-      ? {}
-      : { stable: side(other, settings.canaryService === undefined ? undefined : settings.service) }),
-    weightBp: rollout.status?.weights?.writtenBp ?? 0,
-    ...(controllers.length === 0 ? {} : { gatewayControllers: [...new Set(controllers)] }),
-  };
-}
-
-function escapeRegex(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

@@ -43,7 +43,14 @@ export const INDEXES = {
   },
   route: (rollout: Rollout): string[] =>
     trafficOf(rollout).routes.map(({ kind, name }) => `${kind}/${within(rollout, name)}`),
+  selector: bySelector,
 } as const;
+
+/** What a workload is found by from its pods: each label that its selector asks for. */
+export function bySelector(object: Deployment | Rollout): string[] {
+  const labels = Object.entries(object.spec.selector?.matchLabels ?? {});
+  return labels.map(([key, value]) => within(object, `${key}=${value}`));
+}
 
 /** By what objects are found from a Rollout. */
 export function byService(slice: EndpointSlice): string[] {
@@ -58,9 +65,11 @@ export function byLabel(label: string): (object: KubeObject) => string[] {
   };
 }
 
+const SCALED: readonly string[] = ["Deployment", "ReplicaSet", "Rollout"];
+
 export function byScaleTarget(autoscaler: HorizontalPodAutoscaler): string[] {
   const { kind, name } = autoscaler.spec.scaleTargetRef;
-  return kind === "Deployment" || kind === "Rollout" ? [`${kind}/${within(autoscaler, name)}`] : [];
+  return SCALED.includes(kind) ? [`${kind}/${within(autoscaler, name)}`] : [];
 }
 
 function within(object: KubeObject, name: string): string {

@@ -5,6 +5,7 @@ import { scalingMark } from "./capacity.ts";
 import { hasTraffic } from "./gates.ts";
 import { handingOver } from "./hand-over.ts";
 import { leaving } from "./leave.ts";
+import { problemOf, templateRefused } from "./problems.ts";
 import { puttingBack } from "./put-back.ts";
 import type { Orders } from "./requests.ts";
 import { resting } from "./rest.ts";
@@ -94,8 +95,9 @@ function cannotGoOn({ world }: Situation): Target | undefined {
   }
   const unusable = settings.service === undefined ? undefined : serviceProblem(world);
   if (unusable !== undefined) return failed(world, "ServiceUnusable", unusable);
-  if (snapshot.templateProblem !== undefined) return failed(world, "TemplateRefused", snapshot.templateProblem);
-  return undefined;
+  // Later the others keep a release from starting; one that is on its way they do not stop.
+  const problem = templateRefused(world) ?? (world.stable === undefined ? problemOf(world) : undefined);
+  return problem === undefined ? undefined : failed(world, problem.reason, problem.message);
 }
 
 function serviceProblem({ snapshot, settings }: World): string | undefined {

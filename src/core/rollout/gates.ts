@@ -29,7 +29,7 @@ export function mayRaise({ world, judged, orders }: Situation, target: Target, g
       "NoPrometheus",
       "analysis needs a Prometheus; start the operator with --prometheus-url, or set spec.analysis.disabled",
     );
-  if (source.kind === "unusable") return hold("SourceCannotSeparate", source.message);
+  if (source.kind === "unusable") return hold(source.reason ?? "SourceCannotSeparate", source.message);
   if (judged?.verdict.kind === "Error") return hold("MetricsUnavailable", judged.verdict.message);
   if (judged === undefined || !judged.answered)
     return hold("WaitingForMetrics", "Prometheus has not answered for every metric yet");

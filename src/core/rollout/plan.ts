@@ -1,8 +1,10 @@
+import type { ReplicaSet } from "../../api/kubernetes.ts";
 import type { RolloutStatus } from "../../api/rollout.ts";
 import type { Notice, Plan } from "../plan.ts";
 import { analyse } from "./analyse.ts";
 import { converge } from "./converge.ts";
 import { decide } from "./decide.ts";
+import { replicaSetOf } from "./objects.ts";
 import { ordersOf } from "./requests.ts";
 import type { AnalysisMemory, Snapshot } from "./snapshot.ts";
 import { statusOf } from "./status.ts";
@@ -12,6 +14,9 @@ import { conditionOf, observe, type Routers, type World } from "./world.ts";
 export interface RolloutPlan extends Plan<RolloutStatus> {
   /** What the judge knows now; the shell keeps it for the next pass. */
   readonly memory?: AnalysisMemory;
+  /** What would be made of a template that nothing is known of yet: whoever carries the plan out asks the API server about
+   * it first. */
+  readonly unproven?: ReplicaSet;
   /** What was decided, for the dry run, the log and tests. */
   readonly target: Target;
 }
@@ -28,7 +33,9 @@ export function planRollout(snapshot: Snapshot, routers: Routers): RolloutPlan {
     ...(orders === undefined ? {} : { orders }),
   });
   const status = statusOf(world, target, analysed?.memory, orders);
+  const unproven = unprovenSet(world, target);
   return {
+    ...(unproven === undefined ? {} : { unproven }),
     writes: converge(target, world, routers),
     ...(status === undefined ? {} : { status }),
     notices: noticesOf(world, target),
@@ -36,6 +43,14 @@ export function planRollout(snapshot: Snapshot, routers: Routers): RolloutPlan {
     ...(analysed === undefined ? {} : { memory: analysed.memory }),
     target,
   };
+}
+
+/** A Deployment's template was proven by the Deployment. In a breach nothing is asked. */
+function unprovenSet(world: World, { urgent }: Target): ReplicaSet | undefined {
+  const { wanted, settings } = world;
+  if (wanted === undefined || settings.workload !== undefined || urgent !== undefined) return undefined;
+  if (wanted.replicaSet !== undefined || wanted.record !== undefined) return undefined;
+  return replicaSetOf(world, wanted, world.replicas);
 }
 
 /** Holds that belong to every release. */

@@ -1,6 +1,7 @@
 import { overdueBake } from "./bake.ts";
 import { scalingMark } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
+import { type Problem, problemOf } from "./problems.ts";
 import { type Because, revertedMessage } from "./return.ts";
 import { startRollback } from "./roll-back.ts";
 import { stepping } from "./step.ts";
@@ -86,9 +87,9 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
     if (heldMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
     return hold("stableDown", "StableDown", "no stable pod is ready; a release has nothing to be compared with");
   }
-  const { problem, effect } = routes;
-  if (problem !== undefined)
-    return hold("resting", problem.reason, `holding before the first step: ${problem.message}`);
+  const problem = problemOf(world);
+  if (problem !== undefined) return impossible(situation, rest, problem);
+  const { effect } = routes;
   if (effect.kind === "refused")
     return hold("resting", "RouteNotAccepted", `holding before the first step: ${effect.message}`);
   if (effect.kind === "pending")
@@ -98,6 +99,13 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
   const pinned = settings.service === undefined || world.selects === (hasRoutes(routes) ? stable.hash : "all");
   if (!pinned) return hold("resting", "ServiceNotPinned", "pinning the Service before the first step");
   return begin(situation, stable);
+}
+
+/** Stable serves on, and bakes on; what is wanted cannot be had until someone mends it. */
+function impossible(situation: Situation, rest: Target, { reason, message }: Problem): Target {
+  const baking = keptBake(situation);
+  const kept = baking === undefined ? alone(situation.world, rest) : { ...rest, ...baking };
+  return { ...kept, phase: "Failed", reason, message, checkAgainInMs: Math.min(5_000, kept.checkAgainInMs ?? 5_000) };
 }
 
 /** Step 0, weight 0, against stable. */
@@ -164,6 +172,11 @@ function settled(situation: Situation, rest: Target): Target {
       checkAgainInMs: Math.min(leftMs > 0 ? leftMs : 5_000, rest.checkAgainInMs ?? Number.POSITIVE_INFINITY),
     };
   }
+  const problem = problemOf(world);
+  if (problem !== undefined) return { ...alone(world, rest), phase: "Failed", ...problem };
+  const { effect } = world.routes;
+  if (effect.kind === "refused")
+    return { ...alone(world, rest), phase: "Failed", reason: "RouteNotAccepted", message: effect.message };
   return {
     ...alone(world, rest),
     phase: "Healthy",

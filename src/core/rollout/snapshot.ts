@@ -31,7 +31,9 @@ export interface Snapshot {
   readonly autoscalers: readonly HorizontalPodAutoscaler[];
   /** Set where an older Rollout claims the same Deployment, Service or route. */
   readonly claimedBy?: { readonly rollout: string; readonly what: string };
-  /** Answers of the API server to a dry run of the wanted template; undefined until asked. */
+  /** Another workload whose selector matches the template's labels: `Deployment "web"`. */
+  readonly overlap?: string;
+  /** Why the API server would not take the wanted template, as a dry run told. */
   readonly templateProblem?: string;
   /** Why the pods of a revision do not come up, in the words of the API server or the kubelet, by revision. */
   readonly podTrouble: Readonly<Record<string, string>>;
@@ -44,7 +46,7 @@ export interface MetricsView {
   readonly source:
     | { readonly kind: "ready" }
     | { readonly kind: "none" }
-    | { readonly kind: "unusable"; readonly message: string };
+    | { readonly kind: "unusable"; readonly reason?: string; readonly message: string };
   /** Answers since the last pass; empty where none came. */
   readonly readings: readonly Reading[];
   /** What the judge knew after the pass before; undefined after a start: then status.analysis.checkpoint says it. */

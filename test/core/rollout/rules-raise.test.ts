@@ -32,10 +32,10 @@ describe("rule 2: weight rises only onto ready pods", () => {
   });
 
   test("a weight counts only once every route has taken it in", () => {
-    const play = atRest({
-      spec: { traffic: { service: "web", routes: [{ httpRoute: { name: "web" } }, { httpRoute: { name: "api" } }] } },
-    });
+    const play = atRest();
     play.objects.create(routeOf("api"), play.nowMs);
+    const routes = [{ httpRoute: { name: "web" } }, { httpRoute: { name: "api" } }];
+    play.edit(() => ({ traffic: { service: "web", routes } }));
     play.settles();
     play.deploy("v2");
     play.run(({ status }) => status.weights?.written === 25);

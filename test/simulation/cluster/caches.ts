@@ -1,5 +1,12 @@
-import type { ControllerRevision, KubeObject, ReplicaSet, Route } from "../../../src/api/kubernetes.ts";
-import { byLabel, byScaleTarget, byService, INDEXES, type Sources } from "../../../src/controllers/rollout/sources.ts";
+import type { ControllerRevision, Deployment, KubeObject, ReplicaSet, Route } from "../../../src/api/kubernetes.ts";
+import {
+  byLabel,
+  byScaleTarget,
+  bySelector,
+  byService,
+  INDEXES,
+  type Sources,
+} from "../../../src/controllers/rollout/sources.ts";
 import { LABEL_ROLLOUT } from "../../../src/core/rollout/names.ts";
 import { Store } from "../../../src/kube/store.ts";
 import type { Agenda } from "../agenda.ts";
@@ -101,7 +108,7 @@ interface Lane {
 function newSources(): Sources {
   return {
     rollouts: new Store({ ...INDEXES }),
-    deployments: new Store(),
+    deployments: new Store<Deployment>({ selector: bySelector }),
     replicaSets: new Store<ReplicaSet>({ rollout: byLabel(LABEL_ROLLOUT) }),
     revisions: new Store<ControllerRevision>({ rollout: byLabel(LABEL_ROLLOUT) }),
     pods: new Store({ rollout: byLabel(LABEL_ROLLOUT) }),

@@ -1,0 +1,121 @@
+import type { Route } from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import type { Settings } from "../../core/rollout/settings.ts";
+import type { MetricsView } from "../../core/rollout/snapshot.ts";
+import type { MetricsSource } from "../../metrics/prometheus.ts";
+import { type LabelNames, queriesOf, type Source } from "../../metrics/queries.ts";
+import { renderQuery, type Subject } from "../../metrics/template.ts";
+import type { Key } from "./sources.ts";
+import { subjectNamed } from "./subject.ts";
+
+type Unusable = Extract<MetricsView["source"], { kind: "unusable" }>;
+
+interface Entry {
+  readonly generation: number;
+  /** What Prometheus refused; undefined while it has not answered, and where it took all. */
+  problem?: Unusable;
+}
+
+/** The reasons that a preflight gives: seen in status after a start, they are asked for anew. */
+const REFUSED = "QueryRefused";
+const HASH = "0000000000";
+const WINDOW_MS = 60_000;
+
+/**
+ * Looks at what a Rollout is to be judged by before any release needs it: whether the source can tell the sides apart,
+ * whether a query names a variable that there is not, and, once a generation, whether Prometheus can read the query.
+ */
+export class Preflight {
+  readonly #source: MetricsSource | undefined;
+  readonly #onAnswer: (key: Key) => void;
+  readonly #entries = new Map<Key, Entry>();
+
+  constructor(source: MetricsSource | undefined, onAnswer: (key: Key) => void) {
+    this.#source = source;
+    this.#onAnswer = onAnswer;
+  }
+
+  /** Why the spec's analysis cannot work, as far as is known. */
+  problem(
+    key: Key,
+    rollout: Rollout,
+    settings: Settings,
+    routes: readonly Route[],
+    nowMs: number,
+  ): Unusable | undefined {
+    if (settings.analysis === undefined) return undefined;
+    const subject = subjectNamed(rollout, settings, { canary: HASH, stable: HASH, weightBp: 0 }, routes);
+    const problem = separates(rollout, settings, subject) ?? unrendered(settings, subject);
+    if (problem !== undefined || this.#source === undefined) return problem;
+    const generation = rollout.metadata.generation ?? 0;
+    const entry = this.#entries.get(key);
+    if (entry?.generation === generation) return entry.problem;
+    const next: Entry = { generation };
+    this.#entries.set(key, next);
+    if (isNews(rollout, generation)) void this.#ask(key, next, settings, subject, nowMs, this.#source);
+    return undefined;
+  }
+
+  forget(key: Key): void {
+    this.#entries.delete(key);
+  }
+
+  async #ask(
+    key: Key,
+    entry: Entry,
+    { analysis }: Settings,
+    subject: Subject,
+    nowMs: number,
+    source: MetricsSource,
+  ): Promise<void> {
+    for (const spec of analysis?.metrics ?? []) {
+      if (spec.kind !== "query") continue;
+      const rendered = renderQuery(spec.promql, subject, "canary", WINDOW_MS);
+      if (rendered.kind === "refused") continue;
+      const answer = await source.query(rendered.promql, nowMs);
+      if (answer.kind !== "refused") continue;
+      const message = `query "${spec.name}": ${answer.message}${near(rendered.promql, answer.message)}`;
+      entry.problem = { kind: "unusable", reason: REFUSED, message };
+      if (this.#entries.get(key) === entry) this.#onAnswer(key);
+      return;
+    }
+  }
+}
+
+/** What stands at the place that Prometheus names: variables are longer than what they stand for. */
+function near(promql: string, message: string): string {
+  const [, line, column] = /(\d{1,4}):(\d{1,4}): parse error/.exec(message) ?? [];
+  const text = promql.split("\n")[Number(line) - 1];
+  if (text === undefined) return "";
+  const found = text.slice(Math.max(0, Number(column) - 16), Number(column) + 15);
+  return found.trim() === "" ? "" : `, near \`${found}\``;
+}
+
+/** After a start, only what was never looked at, or was refused, is asked for: thousands at rest ask nothing. */
+function isNews({ status }: Rollout, generation: number): boolean {
+  return (
+    status?.observedGeneration !== generation || status.conditions?.some(({ reason }) => reason === REFUSED) === true
+  );
+}
+
+function separates({ spec }: Rollout, { analysis }: Settings, subject: Subject): Unusable | undefined {
+  if (analysis?.metrics.every(({ kind }) => kind === "query")) return undefined;
+  const source = (spec.analysis?.source ?? "http") as Source;
+  const queries = queriesOf(source, subject, (spec.analysis?.labels ?? {}) as LabelNames);
+  if (queries.kind !== "cannotSeparate") return undefined;
+  return {
+    kind: "unusable",
+    reason: "SourceCannotSeparate",
+    message: `analysis.source ${source} cannot tell canary from stable: ${queries.message}`,
+  };
+}
+
+function unrendered({ analysis }: Settings, subject: Subject): Unusable | undefined {
+  for (const spec of analysis?.metrics ?? []) {
+    if (spec.kind !== "query") continue;
+    const rendered = renderQuery(spec.promql, subject, "canary", WINDOW_MS);
+    if (rendered.kind === "refused")
+      return { kind: "unusable", reason: "QueryVariable", message: `query "${spec.name}": ${rendered.message}` };
+  }
+  return undefined;
+}
