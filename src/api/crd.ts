@@ -16,19 +16,95 @@ export function cel(...rules: readonly CelRule[]): { readonly "x-kubernetes-vali
   };
 }
 
+const DEFAULT = "x-zenith-default";
+
+/** The meta data that says what holds where a field is left out. Not a default of the schema: one that was written into every
+ * object could never be made better. */
+export function unlessSaid(value: string): { readonly [DEFAULT]: string } {
+  return { [DEFAULT]: value };
+}
+
 type Json = { [key: string]: unknown };
 
 /** Turns a zod schema into a structural OpenAPI schema as CRDs want it.
  * @throws Error on whatever the API server would refuse or silently widen */
 export function structuralSchema(schema: z.ZodType): Json {
-  const raw = z.toJSONSchema(schema, {
+  return structural(jsonSchema(schema), "");
+}
+
+function jsonSchema(schema: z.ZodType): Json {
+  return z.toJSONSchema(schema, {
     target: "openapi-3.0",
     io: "input",
     reused: "inline",
     cycles: "throw",
     unrepresentable: "throw",
   }) as Json;
-  return structural(raw, "");
+}
+
+/** One field, as a reference tells it. */
+export interface Field {
+  readonly path: string; // strategy.canary.steps[].weight
+  readonly type: string;
+  readonly required: boolean;
+  readonly default: string;
+  readonly description: string;
+  /** What its rules accept, in the words in which they refuse. */
+  readonly bounds: readonly string[];
+}
+
+/** Every field of a schema, in the order in which it names them; the whole comes first, under the path "". */
+export function fieldsOf(schema: z.ZodType): Field[] {
+  const raw = jsonSchema(schema);
+  return [fieldOf("", raw, true), ...fieldsBelow(raw, "")];
+}
+
+function fieldsBelow(raw: Json, path: string): Field[] {
+  if (raw["x-kubernetes-preserve-unknown-fields"] === true) return [];
+  const required = (raw.required ?? []) as readonly string[];
+  return Object.entries((raw.properties ?? {}) as Record<string, Json>).flatMap(([name, field]) => {
+    const here = `${path}${name}`;
+    const below = isObject(field.items) ? fieldsBelow(field.items, `${here}[].`) : fieldsBelow(field, `${here}.`);
+    return [fieldOf(here, field, required.includes(name)), ...below];
+  });
+}
+
+function fieldOf(path: string, raw: Json, required: boolean): Field {
+  return {
+    path,
+    type: typeOf(raw),
+    required,
+    default: String(raw[DEFAULT] ?? ""),
+    description: String(raw.description ?? ""),
+    bounds: [...rulesOf(raw), ...(isObject(raw.items) ? rulesOf(raw.items) : []), ...sizesOf(raw)],
+  };
+}
+
+function typeOf(raw: Json): string {
+  if (raw["x-kubernetes-int-or-string"] === true) return "integer or text";
+  if (isObject(raw.items)) return `list of ${typeOf(raw.items)}s`;
+  if (isObject(raw.additionalProperties)) return "map";
+  const [rule = ""] = rulesOf(raw);
+  if (rule.startsWith("one integer and s, m, h or d")) return "duration";
+  if (rule.startsWith("a percentage such as")) return "percentage";
+  return raw.type === "string" ? "text" : String(raw.type);
+}
+
+/** The words of its rules, without what was found. */
+function rulesOf(raw: Json): string[] {
+  const rules = (raw["x-kubernetes-validations"] ?? []) as readonly { message?: string; messageExpression?: string }[];
+  const texts = rules.map(
+    ({ message, messageExpression = "" }) => message ?? /'((?:[^'\\]|\\.)*)'/.exec(messageExpression)?.[1],
+  );
+  const said = texts.map((text = "") => text.replace(/ \((got|both are).*$/, "").replace(/^must be /, ""));
+  return [...new Set(said)];
+}
+
+function sizesOf({ maxItems, maxLength, type }: Json): string[] {
+  if (typeof maxItems === "number") return [`at most ${maxItems}`];
+  return type === "string" && typeof maxLength === "number" && maxLength >= 1024
+    ? [`at most ${maxLength} characters`]
+    : [];
 }
 
 const DROPPED = [
@@ -42,6 +118,7 @@ const DROPPED = [
   "readOnly",
   "additionalProperties",
   "nullable",
+  DEFAULT,
 ];
 const REFUSED = ["oneOf", "allOf", "not", "$ref", "uniqueItems", "anyOf"];
 
@@ -50,7 +127,10 @@ function structural(raw: Json, path: string): Json {
   for (const key of REFUSED) if (raw[key] !== undefined) throw new Error(`${path || "."}: ${key} is not structural`);
   if (raw["x-kubernetes-preserve-unknown-fields"] === true) return preserved(raw);
   if (typeof raw.type !== "string") throw new Error(`${path || "."}: has no type`);
-  const schema: Json = Object.fromEntries(Object.entries(raw).filter(([key]) => !DROPPED.includes(key)));
+  const schema: Json = {
+    ...descriptionOf(raw),
+    ...Object.fromEntries(Object.entries(raw).filter(([key]) => key !== "description" && !DROPPED.includes(key))),
+  };
   if (isObject(raw.properties)) {
     schema.properties = Object.fromEntries(
       Object.entries(raw.properties).map(([key, value]) => [key, structural(value as Json, `${path}.${key}`)]),
@@ -69,12 +149,18 @@ function structural(raw: Json, path: string): Json {
   return schema;
 }
 
-function intOrString({ description, ...raw }: Json): Json {
+/** As `kubectl explain` shows it. */
+function descriptionOf(raw: Json): Json {
+  const said = raw[DEFAULT] === undefined ? "" : ` Default: ${raw[DEFAULT]}.`;
+  return raw.description === undefined ? {} : { description: `${raw.description}${said}` };
+}
+
+function intOrString(raw: Json): Json {
   const kept = Object.fromEntries(
     Object.entries(raw).filter(([key]) => key.startsWith("x-kubernetes-") || key === "default" || key === "maxLength"),
   );
   return {
-    ...(description === undefined ? {} : { description }),
+    ...descriptionOf(raw),
     anyOf: [{ type: "integer" }, { type: "string" }],
     ...kept,
   };

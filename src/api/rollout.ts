@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type CelRule, cel } from "./crd.ts";
+import { type CelRule, cel, unlessSaid } from "./crd.ts";
 import type { KubeObject } from "./kubernetes.ts";
 
 /**
@@ -135,6 +135,13 @@ const choice = <const Names extends readonly string[]>(names: Names, description
     .meta({ description, ...cel(rule) }) as unknown as z.ZodType<Names[number], Names[number]>;
 };
 
+/** A field that people may bring from elsewhere: known, so that its refusal has a sentence. */
+const later = (description: string) =>
+  z
+    .object({})
+    .meta({ description: `${description} Comes in a later version.`, "x-kubernetes-preserve-unknown-fields": true })
+    .optional();
+
 const step = z
   .object({
     weight: weight.optional(),
@@ -143,11 +150,11 @@ const step = z
       .meta({ description: "Waits." })
       .optional(),
     analysis: z
-      .object({ for: durationOrZero("At least this long.").optional() })
+      .object({ for: durationOrZero("At least this long.").meta(unlessSaid("0s")).optional() })
       .meta({ description: "Waits at least this long, and until judged." })
       .optional(),
-    setHeaderRoute: z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }).optional(),
-    setMirrorRoute: z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }).optional(),
+    setHeaderRoute: later("Header routes."),
+    setMirrorRoute: later("Mirroring."),
   })
   .meta({
     description: "One step; it has exactly one member.",
@@ -174,15 +181,26 @@ const canary = z
     preset: choice(
       ["safe", "fast", "instant"],
       "Steps that others have thought of: safe (5, 10, 25, 50, 75 %), fast (25, 50 %), instant.",
-    ).optional(),
-    over: duration("How long a preset takes in all: 7d for safe, 30m for fast.").optional(),
-    maxSurge: surge("Pods above `replicas` that a replica-only canary may have.").optional(),
-    maxUnavailable: surge("Pods below `replicas` that a replica-only canary may lack.").optional(),
-    scaleDownDelay: durationOrZero("How long the old side stays full after a hand-over.").optional(),
-    settle: durationOrZero("How long a weight must have been effective before it counts.").optional(),
-    drain: durationOrZero("How long pods without traffic are kept for what is under way.").optional(),
+    )
+      .meta(unlessSaid("safe"))
+      .optional(),
+    over: duration("How long a preset takes in all.").meta(unlessSaid("7d for safe, 30m for fast")).optional(),
+    maxSurge: surge("Pods above `replicas` that a replica-only canary may have.").meta(unlessSaid("25%")).optional(),
+    maxUnavailable: surge("Pods below `replicas` that a replica-only canary may lack.")
+      .meta(unlessSaid("25%"))
+      .optional(),
+    scaleDownDelay: durationOrZero("How long the old side stays full after a hand-over.")
+      .meta(unlessSaid("30s"))
+      .optional(),
+    settle: durationOrZero("How long a weight must have been effective before it counts.")
+      .meta(unlessSaid("3s"))
+      .optional(),
+    drain: durationOrZero("How long pods without traffic are kept for what is under way.")
+      .meta(unlessSaid("10s"))
+      .optional(),
   })
   .meta({
+    description: "Traffic moves to a new revision in steps.",
     ...cel(
       { rule: "!(has(self.steps) && has(self.preset))", message: "steps and preset exclude each other; remove one" },
       {
@@ -198,7 +216,10 @@ const canary = z
 
 const metric = z
   .object({
-    errorRate: z.object({ max: percentText("The highest share of requests that may fail.") }).optional(),
+    errorRate: z
+      .object({ max: percentText("The highest share of requests that may fail.") })
+      .meta({ description: "The share of failed requests." })
+      .optional(),
     latency: z
       .object({
         quantile: z
@@ -206,6 +227,7 @@ const metric = z
           .optional()
           .meta({
             description: "95 for P95.",
+            ...unlessSaid("95"),
             ...cel({
               rule: "self >= 50.0 && self < 100.0",
               message: "must be from 50 to below 100, such as 95 for P95",
@@ -213,6 +235,7 @@ const metric = z
           }),
         max: latencyText("The slowest that this quantile may be: 500ms or 2s."),
       })
+      .meta({ description: "A quantile of response times." })
       .optional(),
     query: z
       .object({
@@ -221,6 +244,7 @@ const metric = z
           .min(1)
           .max(63)
           .meta({
+            description: "What it is called in status and messages.",
             ...cel({
               rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
               message: `'must be lower case letters, digits and - (got "' + self + '")'`,
@@ -233,15 +257,19 @@ const metric = z
             description: "What Prometheus is asked; may name {{variables}}.",
             ...cel({ rule: "self.trim().size() > 0", message: "must not be empty" }),
           }),
-        max: z.number().optional(),
-        min: z.number().optional(),
+        max: z.number().optional().meta({ description: "Breached by a value above." }),
+        min: z.number().optional().meta({ description: "Breached by a value below." }),
         consecutive: z
           .int()
           .optional()
-          .meta({ description: "Breaches in a row that fail it; 3 unless said.", ...between(1, 1000) }),
-        both: z.boolean().optional().meta({ description: "Ask for stable too, and show both." }),
+          .meta({ description: "Breaches in a row that fail it.", ...unlessSaid("3"), ...between(1, 1000) }),
+        both: z
+          .boolean()
+          .optional()
+          .meta({ description: "Ask for stable too, and show both.", ...unlessSaid("false") }),
       })
       .meta({
+        description: "A query of your own, judged against a threshold.",
         ...cel(
           {
             rule: "has(self.max) || has(self.min)",
@@ -273,12 +301,19 @@ const nameOfRoute = "(has(r.httpRoute) ? 'h/' + r.httpRoute.name : has(r.grpcRou
 const nameOfMetric = "(has(m.query) ? m.query.name : (has(m.errorRate) ? 'error-rate' : 'latency'))";
 const analysis = z
   .object({
-    disabled: z.boolean().optional().meta({ description: "Turns judging off." }),
-    interval: duration("How often Prometheus is asked; should be its scrape interval. 15s unless said.").optional(),
+    disabled: z
+      .boolean()
+      .optional()
+      .meta({ description: "Turns judging off.", ...unlessSaid("false") }),
+    interval: duration("How often Prometheus is asked; should be its scrape interval.")
+      .meta(unlessSaid("15s"))
+      .optional(),
     source: choice(
       ["http", "otel", "istio", "envoy", "nginx", "traefik", "linkerd"],
-      "Where requests are counted; http unless said.",
-    ).optional(),
+      "Where requests are counted; docs/reference/sources.md.",
+    )
+      .meta(unlessSaid("http"))
+      .optional(),
     labels: z
       .object({
         namespace: labelName("Label with the namespace.").optional(),
@@ -292,7 +327,8 @@ const analysis = z
       .max(20)
       .optional()
       .meta({
-        description: "What is judged; error rate up to 1 % and P95 up to 500 ms unless said.",
+        description: "What is judged.",
+        ...unlessSaid("error rate up to 1 %, P95 up to 500 ms"),
         "x-kubernetes-list-type": "atomic",
         ...cel(
           {
@@ -307,26 +343,31 @@ const analysis = z
       }),
     onNoData: z
       .object({
-        after: duration("How long no data is waited for; 5m.").optional(),
-        then: choice(["hold", "revert", "ignore"], "What to do then; hold.").optional(),
+        after: duration("How long no data is waited for.").meta(unlessSaid("5m")).optional(),
+        then: choice(["hold", "revert", "ignore"], "What to do then.").meta(unlessSaid("hold")).optional(),
       })
-      .optional(),
+      .optional()
+      .meta({ description: "When Prometheus has no series of a side." }),
     onUnsure: z
       .object({
-        after: duration("How long a step may lack requests to judge by; 30m.").optional(),
-        then: choice(["pause", "promote", "revert"], "What to do then; pause.").optional(),
+        after: duration("How long a step may lack requests to judge by.").meta(unlessSaid("30m")).optional(),
+        then: choice(["pause", "promote", "revert"], "What to do then.").meta(unlessSaid("pause")).optional(),
       })
-      .optional(),
+      .optional()
+      .meta({ description: "When there are too few requests to tell." }),
   })
   .meta({ description: "How the canary is judged, from its first weight to the end of the bake." });
 
-const routeRef = (kind: string) => z.object({ name: nameOf(`An ${kind} in the same namespace.`) });
+const routeRef = (kind: string) =>
+  z
+    .object({ name: nameOf("One in the same namespace.") })
+    .meta({ description: `A ${kind} whose rules name the Service.` });
 const traffic = z
   .object({
     service: serviceName("What clients call and routes name; its selector is pinned."),
-    canaryService: serviceName(
-      "Made and owned by Zenith unless you name one that exists; <service>-canary unless said.",
-    ).optional(),
+    canaryService: serviceName("Leads to the canary's pods. Made and owned by Zenith, unless you name one that exists.")
+      .meta(unlessSaid("<service>-canary"))
+      .optional(),
     routes: z
       .array(
         z
@@ -336,16 +377,23 @@ const traffic = z
       .max(16)
       .optional()
       .meta({
-        description: "Without any, the share of replicas is the share of traffic.",
+        description: "Routes that divide traffic. Without any, the share of replicas is the share of traffic.",
         "x-kubernetes-list-type": "atomic",
         ...cel({
           rule: `self.all(r, self.exists_one(s, ${nameOfRoute} == ${nameOfRoute.replaceAll("r.", "s.")}))`,
           message: "routes must differ; take the second one out",
         }),
       }),
-    allowDoubleSplit: z.boolean().optional(),
+    allowDoubleSplit: z
+      .boolean()
+      .optional()
+      .meta({
+        description: "Takes a Gateway's route and a mesh's for one Service: what a client gets is split twice.",
+        ...unlessSaid("false"),
+      }),
   })
   .meta({
+    description: "How requests reach the pods. Without it, nothing but sizes is moved.",
     ...cel(
       {
         rule: "!has(self.canaryService) || self.canaryService != self.service",
@@ -359,7 +407,7 @@ const traffic = z
   });
 
 const labels = z.record(z.string().max(317), z.string().max(63)).meta({ maxProperties: 64 });
-const selector = z.object({ matchLabels: labels.optional() }).meta({
+const selector = z.object({ matchLabels: labels.optional().meta({ description: "Labels of the pods." }) }).meta({
   description: "As in a Deployment; matchLabels only.",
   ...cel(
     { rule: "has(self.matchLabels) && self.matchLabels.size() > 0", message: "must have matchLabels" },
@@ -373,11 +421,17 @@ const template = z
   .object({
     metadata: z
       .object({
-        labels: labels.optional(),
-        annotations: z.record(z.string().max(317), z.string().max(16_384)).meta({ maxProperties: 128 }).optional(),
+        labels: labels.optional().meta({ description: "Labels of the pods." }),
+        annotations: z
+          .record(z.string().max(317), z.string().max(16_384))
+          .meta({ description: "Annotations of the pods.", maxProperties: 128 })
+          .optional(),
       })
-      .optional(),
-    spec: z.record(z.string(), z.unknown()).meta({ "x-kubernetes-preserve-unknown-fields": true }),
+      .optional()
+      .meta({ description: "Labels and annotations of the pods." }),
+    spec: z
+      .record(z.string(), z.unknown())
+      .meta({ description: "The pods' own spec.", "x-kubernetes-preserve-unknown-fields": true }),
   })
   .meta({ description: "The pods, as in a Deployment; checked by the API server itself." });
 
@@ -388,7 +442,8 @@ export const rolloutSpec = z
       .optional()
       .meta({
         format: "int32",
-        description: "Pods in all; left out, whoever scales sets it.",
+        description: "Pods in all; an autoscaler and kubectl scale set it.",
+        ...unlessSaid("the last size, else the Deployment's, else 1"),
         ...between(0, 100_000),
       }),
     workloadRef: z
@@ -398,12 +453,15 @@ export const rolloutSpec = z
           .max(64)
           .optional()
           .meta({
+            description: "Where the kind is served.",
+            ...unlessSaid("apps/v1"),
             ...cel({ rule: "self == 'apps/v1'", message: `'must be apps/v1, or left out (got "' + self + '")'` }),
           }),
         kind: z
           .string()
           .max(63)
           .meta({
+            description: "Deployment.",
             ...cel({
               rule: "self == 'Deployment'",
               message: `'must be Deployment (got "' + self + '"); other kinds come later'`,
@@ -425,10 +483,11 @@ export const rolloutSpec = z
     strategy: z
       .object({
         canary: canary.optional(),
-        blueGreen: z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }).optional(),
+        blueGreen: later("All traffic at once, after a preview."),
       })
       .optional()
       .meta({
+        description: "How a new revision takes over.",
         ...cel({
           rule: "!has(self.blueGreen)",
           message: "blueGreen comes in a later version; use canary with preset instant",
@@ -441,39 +500,50 @@ export const rolloutSpec = z
       .max(16)
       .optional()
       .meta({
+        description: "What must hold before the first step. Comes in a later version.",
         "x-kubernetes-list-type": "atomic",
         ...cel({ rule: "self.size() == 0", message: "gates come in a later version; remove them" }),
       }),
-    bake: durationOrZero("How long the new revision is judged after 100 %; 10m unless said.").optional(),
+    bake: durationOrZero("How long the new revision is still judged after 100 %, and reverted on a breach.")
+      .meta(unlessSaid("10m"))
+      .optional(),
     objectives: z
       .object({
         errorRate: percentText("Share of failed requests.").optional(),
         p95: latencyText("The slowest that 95 % of requests may be.").optional(),
       })
-      .optional(),
+      .optional()
+      .meta({ description: "What the report at the end is measured by; never a reason to revert." }),
     minReadySeconds: z
       .int()
       .optional()
       .meta({
         format: "int32",
+        description: "How long a pod must have been ready before it counts.",
+        ...unlessSaid("0"),
         ...between(0, 86_400),
       }),
-    progressDeadline: duration("How long a step's pods may take to be ready; 10m unless said.").optional(),
+    progressDeadline: duration("How long a step's pods may take to be ready.").meta(unlessSaid("10m")).optional(),
     revisionHistoryLimit: z
       .int()
       .optional()
       .meta({
         format: "int32",
+        description: "Earlier revisions that are kept, to go back to.",
+        ...unlessSaid("10"),
         ...between(0, 100),
       }),
-    onDelete: choice(
-      ["handBack", "delete", "keep"],
-      "What becomes of the pods; handBack with workloadRef, else delete.",
-    ).optional(),
-    waitFor: choice(["serving", "promoted"], "What Helm and Flux wait for.").optional(),
-    paused: z.boolean().optional().meta({ description: "Nothing is raised while true." }),
+    onDelete: choice(["handBack", "delete", "keep"], "What becomes of the pods when the Rollout is deleted.")
+      .meta(unlessSaid("handBack with workloadRef, else delete"))
+      .optional(),
+    waitFor: choice(["serving", "promoted"], "What Helm and Flux wait for.").meta(unlessSaid("serving")).optional(),
+    paused: z
+      .boolean()
+      .optional()
+      .meta({ description: "Nothing is raised while true.", ...unlessSaid("false") }),
   })
   .meta({
+    description: "What is wanted.",
     ...cel(
       ...oneOf(["workloadRef", "template"], "a Rollout"),
       {
