@@ -11,7 +11,7 @@ import type { AnalysisSettings } from "../analysis/model.ts";
 import type { Judged } from "./decide.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
 import { BOTH_BAD } from "./step.ts";
-import { hasRoutes } from "./target.ts";
+import { hasRoutes, timeOf } from "./target.ts";
 import type { World } from "./world.ts";
 
 /** The revision that is being judged: the canary on its way, or the stable that bakes. */
@@ -97,9 +97,4 @@ export function readCheckpoint(text: string | undefined): Checkpoint | undefined
   } catch {
     return undefined;
   }
-}
-
-export function timeOf(text: string | undefined, otherwise: number): number {
-  const ms = text === undefined ? Number.NaN : Date.parse(text);
-  return Number.isNaN(ms) ? otherwise : ms;
 }

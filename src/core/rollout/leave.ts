@@ -1,6 +1,7 @@
 import type { Deployment } from "../../api/kubernetes.ts";
 import type { Situation } from "./decide.ts";
 import { FINALIZER, sameTemplate } from "./names.ts";
+import { optional } from "./optional.ts";
 import { canaryOfAuthor } from "./put-back.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
@@ -25,7 +26,8 @@ export function leaving({ world }: Situation): Target | undefined {
   if (settings.onDelete === "keep") return stableAlone(world) ?? left(world);
   if (goesToo) return left(world);
   if (world.stable === undefined) return notAdopted(world, deployment);
-  return settings.onDelete === "handBack" ? handBack(world, deployment) : left(world);
+  if (settings.onDelete === "handBack") return handBack(world, deployment);
+  return left(world, { deployment: { paused: false } }); // It stays at 0, and whoever scales it up gets what it says.
 }
 
 function left(world: World, rest: Partial<Target> = {}): Target {
@@ -55,8 +57,8 @@ function unpair(world: World): Target | undefined {
 }
 
 function handBack(world: World, deployment: Deployment): Target {
-  const { settings, replicas, selects, serviceEndpoints } = world;
-  const handed = { deployment: { paused: false, replicas } };
+  const { settings, replicas, selects, serviceEndpoints, stable } = world;
+  const handed = { deployment: { paused: false, replicas, ...optional("template", stable?.template) } };
   const deadlineMs = settings.progressDeadlineMs;
   if (!isUp(world, deployment)) {
     const late = heldMs(world, "Leaving", "handBack") > deadlineMs;

@@ -6,7 +6,7 @@ import { handOverTarget } from "./hand-over.ts";
 import { promotedAs } from "./rest.ts";
 import { isStranded } from "./return.ts";
 import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "./steps.ts";
-import { hasRoutes, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, remainingMs, type Target, timeOf } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
 /** Both versions bad for this long: the canary's traffic goes back, without blame. */
@@ -20,13 +20,24 @@ export const BOTH_BAD = "bothBad";
  * Weight rises only onto ready pods, and counts only once it is effective and has settled.
  */
 export function stepping(situation: Situation): Target | undefined {
-  const { stable, status } = situation.world;
+  const { world } = situation;
+  const { stable, status } = world;
   if (status.progress?.stage !== "Stepping" || stable === undefined || status.progress.canary === undefined)
     return undefined;
   const index = status.step?.index ?? 0;
-  const last = situation.world.settings.steps.length - 1;
-  const at = promotesFully(situation) ? Math.min(index, last) : edited(situation.world, index);
-  return at === undefined ? stepsEdited(situation.world, index) : walk(situation, at, at !== index);
+  const last = world.settings.steps.length - 1;
+  const at = promotesFully(situation) ? Math.min(index, last) : edited(world, index);
+  const target = at === undefined ? stepsEdited(world, index) : walk(situation, at, at !== index);
+  return withoutPrevious(world, target);
+}
+
+/** The revision before stable, kept full for `scaleDownDelay` after it was promoted, does not stay so for a whole release. */
+function withoutPrevious(world: World, target: Target): Target {
+  const { previous, status, stable, settings, nowMs } = world;
+  if (!hasRoutes(world.routes) || previous === undefined || previous.size === 0 || stable?.ready === 0) return target;
+  const leftMs = timeOf(status.bake?.startedAt, 0) + settings.scaleDownDelayMs - nowMs;
+  if (leftMs > 0) return { ...target, checkAgainInMs: Math.min(leftMs, target.checkAgainInMs ?? leftMs) };
+  return { ...target, sizes: { [previous.hash]: 0, ...target.sizes } };
 }
 
 /** Takes step `at`, and the next where it is complete already. */

@@ -1,3 +1,4 @@
+import type { PodTemplate } from "../../api/kubernetes.ts";
 import type { RouteWish } from "../routing.ts";
 import type { RoutesView, World } from "./world.ts";
 
@@ -71,7 +72,8 @@ export interface Target {
   readonly baking?: boolean;
   /** Why the release is going back, kept while it does. */
   readonly because?: Rejection;
-  readonly deployment?: { readonly paused: boolean; readonly replicas?: number };
+  /** What a referenced Deployment should say; its template only when it is handed back. */
+  readonly deployment?: { readonly paused: boolean; readonly replicas?: number; readonly template?: PodTemplate };
   /** The revision that the first pods are of, while there is no stable: a Deployment's running one may not be the wanted. */
   readonly first?: string;
   readonly release?: boolean; // take our finalizer away
@@ -91,6 +93,12 @@ export function heldMs(world: World, stage: Stage, mark: string): number {
 /** Milliseconds until a mark will have held long enough; 0 when it has. */
 export function remainingMs(world: World, stage: Stage, mark: string, wantedMs: number): number {
   return Math.max(0, wantedMs - heldMs(world, stage, mark));
+}
+
+/** A time that status holds, in milliseconds since the epoch. */
+export function timeOf(text: string | undefined, otherwise: number): number {
+  const ms = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(ms) ? otherwise : ms;
 }
 
 /** Whether routes divide traffic; else the share of replicas is the share of traffic. */

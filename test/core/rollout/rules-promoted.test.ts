@@ -44,6 +44,18 @@ describe("rule 5: the hand-over", () => {
     expect(play.sizes).toEqual({ v2: 4 });
   });
 
+  test("and no longer, also when a third revision is on its way by then", () => {
+    const play = underWay(25, { spec: { bake: "1h" } }).until("Baking");
+    play.deploy("v3");
+    play.forget().forMs(29_000);
+    expect(play.sizes).toEqual({ v1: 4, v2: 4, v3: 1 });
+    play.forMs(3_000);
+    expect(play.sizes).toEqual({ v2: 4, v3: 1 });
+    play.deploy("v1");
+    play.until("Healthy").settles();
+    servesAlone(play, "v1");
+  });
+
   test("a pause by request does not stop half way through it", () => {
     const play = underWay(25);
     play.run(({ status }) => status.progress?.stage === "HandingOver");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Route, Service } from "../../../src/api/kubernetes.ts";
 import type { RolloutSpec } from "../../../src/api/rollout.ts";
 import { expectSound, servesAlone } from "./expectations.ts";
-import { atRest, type Play, routeOf, underWay } from "./play.ts";
+import { atRest, Play, routeOf, underWay } from "./play.ts";
 
 /** A second Service and its route, which no Rollout has changed yet. */
 function withApi(play: Play): Play {
@@ -114,6 +114,16 @@ describe("rule 11: what the spec no longer names is put back before anything els
     play.until("Healthy").settles();
     expect(play.selects()).toBe("all");
     servesAlone(play, "v2");
+  });
+
+  test("a Service that is renamed while a Deployment is being taken over", () => {
+    const play = withApi(new Play({ adopts: true }));
+    play.run(({ selects }) => selects.call(play) === "v1");
+    expect(play.status.stable).toBeUndefined();
+    play.edit(() => ({ traffic: api }));
+    play.until("Healthy").settles();
+    expect([play.selects("web"), play.selects("api"), play.sizes]).toEqual(["author", "v1", { v1: 4 }]);
+    expectSound(play);
   });
 
   test("a Service that its author has deleted meanwhile holds nothing up", () => {

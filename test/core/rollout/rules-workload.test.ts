@@ -168,6 +168,7 @@ describe("deleting", () => {
     play.deleteRollout();
     play.settles();
     expect([play.deleted, play.sizes, play.selects()]).toEqual([true, {}, "author"]);
+    if (adopted) expect(deploymentOf(play)).toMatchObject({ spec: { replicas: 0, paused: false } });
   });
 
   test.each([false, true])(

@@ -37,16 +37,15 @@ export function sizeWrites(target: Target, world: World): { up: Write[]; down: W
 /** A referenced Deployment: paused and at 0 while we serve for it; its template only when it is handed back. */
 export function deploymentWrites(target: Target, world: World): Write[] {
   const { deployment } = world.snapshot;
-  const kept =
+  const kept: Target["deployment"] =
     world.settings.workload !== undefined && world.stable !== undefined && target.stage !== "Leaving"
       ? { paused: true, replicas: 0 }
       : undefined;
   const want = target.deployment ?? kept;
   if (deployment === undefined || want === undefined) return [];
   const operations: JsonPatchOperation[] = [];
-  const back =
-    !want.paused && world.stable !== undefined && !sameTemplate(deployment.spec.template, world.stable.template);
-  if (back) operations.push({ op: "replace", path: "/spec/template", value: world.stable?.template });
+  if (want.template !== undefined && !sameTemplate(deployment.spec.template, want.template))
+    operations.push({ op: "replace", path: "/spec/template", value: want.template });
   if ((deployment.spec.paused ?? false) !== want.paused)
     operations.push({ op: "add", path: "/spec/paused", value: want.paused });
   if (want.replicas !== undefined && deployment.spec.replicas !== want.replicas)
