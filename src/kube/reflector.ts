@@ -3,7 +3,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { cacheObjects, watchEvents, watchRestarts } from "../telemetry/metrics.ts";
 import { type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
 import { ApiError } from "./errors.ts";
-import { type ListPage, pathOf, type ResourceType } from "./resource.ts";
+import { pathOf, type ResourceType } from "./resource.ts";
 import { compareVersions, type Store } from "./store.ts";
 import type { ApiClient } from "./transport.ts";
 
@@ -33,18 +33,30 @@ interface End {
 
 const FIRST_WAIT_MS = 800;
 const LONGEST_WAIT_MS = 30_000;
+/** A server that cannot be reached costs nothing to ask, and every second without a watch counts once it is back. */
+const LONGEST_WAIT_UNREACHABLE_MS = 4_000;
 /** A session that lived so long shows that the server is well, and the next wait is the first one again. */
 const HEALTHY_MS = 120_000;
 /** A server that closes sooner than this is not asked again at once. */
 const SHORT_LIVED_MS = 1_000;
 const LIST_TIMEOUT_MS = 60_000;
 const MOST_LATE_MS = 30_000;
+/** A watch that ends earlier than it was asked to, by more than this, was ended by a server that goes. */
+const EARLY_MS = 5_000;
+/** Bookmarks come about once a minute: who heard nothing for so long may be the only one who thinks that there is a watch. */
+const SILENT_MS = 90_000;
+const CHANGES = new Set(["ADDED", "MODIFIED", "DELETED"]);
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 
 type WatchEvent<T> = {
   readonly type: string;
   readonly object: T & { code?: number; reason?: string; message?: string };
 };
+
+interface Page<T> {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly T[];
+}
 
 /**
  * Keeps a store equal to the API server's objects of one kind, for ever: the whole as a stream or as a list in pages, then a
@@ -66,6 +78,11 @@ export class Reflector<T extends KubeObject> {
   /** After a session that broke, the server may be another: it is asked how old it is first. */
   #mustVerify = false;
   #lastHeardMs: number;
+  /** When the session began, or its watch: a slow list before it is no sign of a watch that holds. */
+  #sinceMs = 0;
+  /** How many watches there were; `#open` while the last of them is under way. */
+  #watches = 0;
+  #open = false;
 
   constructor(client: ApiClient, type: ResourceType, store: Store<T>, options: ReflectorOptions = {}) {
     this.type = type;
@@ -85,21 +102,28 @@ export class Reflector<T extends KubeObject> {
     return this.#clock.monotonicMs() - this.#lastHeardMs;
   }
 
+  /** Which watch keeps the store current, by number; undefined while there is none, or one that has been silent for long.
+   * Between two numbers something may have been missed: what is known may be old until it is read live. */
+  watch(): number | undefined {
+    return this.#open && this.lastEventAgeMs() < SILENT_MS ? this.#watches : undefined;
+  }
+
   /** Runs until the signal is aborted.
    * @throws what a listener of the store throws: that is a fault of ours, and no watch may hide it */
   async run(signal: AbortSignal): Promise<void> {
     let waitMs = FIRST_WAIT_MS;
     while (!signal.aborted) {
-      const startMs = this.#clock.monotonicMs();
+      this.#sinceMs = this.#clock.monotonicMs();
       const end = await this.#session(signal);
       if (signal.aborted) return;
       watchRestarts.inc({ kind: this.type.kind, reason: end.reason });
       this.#tell(end);
-      const livedMs = this.#clock.monotonicMs() - startMs;
+      const livedMs = this.#clock.monotonicMs() - this.#sinceMs;
       if (livedMs > HEALTHY_MS) waitMs = FIRST_WAIT_MS;
-      const regular = end.reason === "closed" || end.reason === "idle" || end.reason === "overdue";
+      const regular = ["closed", "closedEarly", "idle", "overdue"].includes(end.reason);
       if ((regular && livedMs > SHORT_LIVED_MS) || end.reason === "streamRefused") continue;
-      const pauseMs = end.retryAfterMs ?? waitMs * (1 + this.#random());
+      const longestMs = end.reason === "network" ? LONGEST_WAIT_UNREACHABLE_MS : LONGEST_WAIT_MS;
+      const pauseMs = end.retryAfterMs ?? Math.min(waitMs, longestMs) * (1 + this.#random());
       waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2);
       await this.#clock.sleep(Math.min(pauseMs, 2 * LONGEST_WAIT_MS), signal);
     }
@@ -112,7 +136,7 @@ export class Reflector<T extends KubeObject> {
       if (this.#version === undefined && this.#refusesStreams) await this.#list(signal);
       const reason = await this.#watch(signal);
       // Silence is as good as a break: a server that was restored to an older version has nothing to say for long.
-      this.#mustVerify = reason === "idle";
+      this.#mustVerify = (reason === "idle" || reason === "closedEarly") && this.#version !== undefined;
       return { reason };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -120,13 +144,15 @@ export class Reflector<T extends KubeObject> {
       else this.#mustVerify = this.#version !== undefined;
       if (error.kind === "notFound" && this.#options.optional === true) this.#absent();
       return { reason: error.kind, error, retryAfterMs: error.retryAfterMs };
+    } finally {
+      this.#open = false;
     }
   }
 
   /** Asks for no object, but for how old the server is. Without resourceVersion the answer is consistent. */
   async #verify(signal: AbortSignal): Promise<void> {
     const page = await this.#page(signal, { limit: 1 });
-    this.#refuseOlder(page.metadata.resourceVersion ?? "0");
+    this.#refuseOlder(page.metadata.resourceVersion);
     this.#mustVerify = false;
   }
 
@@ -136,9 +162,9 @@ export class Reflector<T extends KubeObject> {
     let next: string | undefined;
     let version = "0";
     do {
-      const page: ListPage<T> = await this.#page(signal, { limit: pageSize, continue: next, labelSelector });
+      const page: Page<T> = await this.#page(signal, { limit: pageSize, continue: next, labelSelector });
       for (const item of page.items) items.push(this.#strip(item));
-      version = page.metadata.resourceVersion ?? version;
+      version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
       // Between two pages the event loop turns.
       await new Promise((resolve) => setImmediate(resolve));
@@ -146,9 +172,13 @@ export class Reflector<T extends KubeObject> {
     this.#take(items, version);
   }
 
-  async #page(signal: AbortSignal, query: Readonly<Record<string, string | number | undefined>>): Promise<ListPage<T>> {
+  async #page(signal: AbortSignal, query: Readonly<Record<string, string | number | undefined>>): Promise<Page<T>> {
     const request = { method: "GET", path: this.#path, query, signal, timeoutMs: LIST_TIMEOUT_MS } as const;
-    const page = await this.#client.request<ListPage<T>>(request);
+    const page = await this.#client.request<unknown>(request);
+    if (!isPage<T>(page))
+      throw new ApiError(`Cannot read ${this.#path}: the answer is no list; is a proxy in between?`, {
+        kind: "server",
+      });
     this.#heard();
     return page;
   }
@@ -183,6 +213,13 @@ export class Reflector<T extends KubeObject> {
     const start = this.#version;
     let initial: T[] | undefined = start === undefined ? [] : undefined;
     let fault: ApiError | undefined;
+    let isAnswered = false;
+    this.#sinceMs = this.#clock.monotonicMs();
+    const onOpen = (): void => {
+      isAnswered = true;
+      this.#heard();
+      if (initial === undefined) this.#opened();
+    };
     const inner = new AbortController();
     const limitMs = timeoutSeconds * 1_000 + MOST_LATE_MS;
     const limit = this.#clock.after(limitMs, () => inner.abort());
@@ -203,6 +240,7 @@ export class Reflector<T extends KubeObject> {
         const items = initial;
         initial = undefined;
         this.#take(items, event.object.metadata.resourceVersion ?? "0");
+        this.#opened();
       } else initial.push(this.#strip(event.object));
     };
     try {
@@ -213,11 +251,16 @@ export class Reflector<T extends KubeObject> {
         onLine,
         AbortSignal.any([signal, inner.signal]),
         this.#options.idleMs,
+        onOpen,
       );
       if (fault !== undefined) throw fault;
-      if (end.kind !== "aborted") return end.kind;
+      if (end.kind === "idle") return "idle";
+      if (end.kind === "closed") {
+        const early = this.#clock.monotonicMs() - this.#sinceMs < timeoutSeconds * 1_000 - EARLY_MS;
+        return early ? "closedEarly" : "closed";
+      }
       if (signal.aborted || initial === undefined) return "overdue";
-      return this.#refused();
+      return isAnswered ? this.#refused() : "idle";
     } catch (error) {
       // Older servers do not know the parameters, or may not combine them.
       const refused = start === undefined && error instanceof ApiError && error.kind === "invalid";
@@ -227,6 +270,11 @@ export class Reflector<T extends KubeObject> {
       limit.cancel();
       whole.cancel();
     }
+  }
+
+  #opened(): void {
+    this.#watches++;
+    this.#open = true;
   }
 
   #refused(): string {
@@ -250,7 +298,8 @@ export class Reflector<T extends KubeObject> {
     const { kind } = this.type;
     try {
       const event = JSON.parse(line.toString("utf8")) as WatchEvent<T>;
-      if (event.type !== "ERROR" && event.object.metadata !== undefined) return event;
+      if (event.type === "BOOKMARK" ? hasMetadata(event.object) : CHANGES.has(event.type) && isObject(event.object))
+        return event;
       const { code = 0, reason = "", message = "" } = event.object;
       const gone = code === 410 || reason === "Expired" || reason === "Gone";
       const fields = { status: code, kind: gone ? ("gone" as const) : ("server" as const), reason };
@@ -300,4 +349,19 @@ export class Reflector<T extends KubeObject> {
       metadata: annotations === undefined ? metadata : { ...metadata, annotations: kept },
     };
   }
+}
+
+/** What answers in the API server's place may send anything: only what can be kept is taken. */
+function isPage<T>(value: unknown): value is Page<T> {
+  const { metadata, items } = (value ?? {}) as { metadata?: { resourceVersion?: unknown } | null; items?: unknown };
+  return typeof metadata?.resourceVersion === "string" && Array.isArray(items) && items.every(isObject);
+}
+
+function isObject(value: unknown): boolean {
+  return hasMetadata(value) && typeof (value as { metadata: { name?: unknown } }).metadata.name === "string";
+}
+
+function hasMetadata(value: unknown): boolean {
+  const metadata = (value as { metadata?: unknown } | null | undefined)?.metadata;
+  return typeof metadata === "object" && metadata !== null;
 }

@@ -99,7 +99,7 @@ export class ApiClient {
     }
   }
 
-  /** A watch: calls `onLine` for each complete line until the server closes, nothing comes for `idleMs`, or it is aborted.
+  /** A watch: calls `onOpen` once it is accepted, and `onLine` for each complete line until the server closes, nothing comes for `idleMs`, or it is aborted.
    * @throws ApiError on anything but 200, and on a broken connection; and what `onLine` throws */
   async stream(
     path: string,
@@ -107,6 +107,7 @@ export class ApiClient {
     onLine: (line: Buffer) => void,
     signal: AbortSignal,
     idleMs = IDLE_MS,
+    onOpen: () => void = () => {},
   ): Promise<StreamEnd> {
     const request = { method: "GET", path, query } as const;
     const ender = new Ender(this.#clock, signal, idleMs, new ApiError(`Silent: ${path}`, { kind: "timeout" }));
@@ -124,6 +125,7 @@ export class ApiClient {
       const answer = await this.#send(request, headers, watches, ender.signal);
       if (answer.statusCode !== 200) throw await this.#refusal(answer, request);
       await this.#expectJson(answer, request);
+      onOpen();
       await readLines(answer.body, guarded, () => ender.postpone());
       return { kind: "closed" };
     } catch (error) {
