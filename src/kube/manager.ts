@@ -45,7 +45,8 @@ export function readiness(
   reflectors: readonly Reflector<KubeObject>[],
 ): () => Promise<{ code: number; type: string; body: string }> {
   return async () => {
-    const waiting = reflectors.filter(({ store }) => !store.hasSynced()).map(({ type }) => type.kind);
+    const kinds = reflectors.filter(({ store }) => !store.hasSynced()).map(({ type }) => type.kind);
+    const waiting = [...new Set(kinds)];
     return waiting.length === 0
       ? { code: 200, type: "text/plain", body: "ok\n" }
       : { code: 503, type: "text/plain", body: `waiting for ${waiting.join(", ")}\n` };

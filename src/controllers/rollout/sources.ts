@@ -22,7 +22,7 @@ export interface Sources {
   readonly pods: Store<Pod>;
   readonly services: Store<Service>;
   readonly slices: Store<EndpointSlice>;
-  /** By kind; a kind whose CRD is not installed has none. */
+  /** By kind; one whose definition is not installed is empty until it is. */
   readonly routes: ReadonlyMap<string, Store<Route>>;
   readonly autoscalers: Store<HorizontalPodAutoscaler>;
 }

@@ -1,0 +1,81 @@
+import type {
+  ControllerRevision,
+  Deployment,
+  EndpointSlice,
+  HorizontalPodAutoscaler,
+  KubeObject,
+  Pod,
+  ReplicaSet,
+  Route,
+  Service,
+} from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import { LABEL_ROLLOUT } from "../../core/rollout/names.ts";
+import { Reflector, type ReflectorOptions } from "../../kube/reflector.ts";
+import { defineResource, type ResourceType } from "../../kube/resource.ts";
+import { type IndexFunction, Store } from "../../kube/store.ts";
+import type { ApiClient } from "../../kube/transport.ts";
+import { byLabel, byScaleTarget, bySelector, byService, INDEXES, type Sources } from "./sources.ts";
+
+const GATEWAY = "gateway.networking.k8s.io/v1";
+const TYPES = {
+  rollouts: defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts"),
+  deployments: defineResource("apps/v1", "Deployment", "deployments"),
+  replicaSets: defineResource("apps/v1", "ReplicaSet", "replicasets"),
+  revisions: defineResource("apps/v1", "ControllerRevision", "controllerrevisions"),
+  pods: defineResource("v1", "Pod", "pods"),
+  services: defineResource("v1", "Service", "services"),
+  slices: defineResource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
+  autoscalers: defineResource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+};
+const ROUTES = [defineResource(GATEWAY, "HTTPRoute", "httproutes"), defineResource(GATEWAY, "GRPCRoute", "grpcroutes")];
+
+export interface Caches {
+  readonly sources: Sources;
+  readonly reflectors: readonly Reflector<KubeObject>[];
+  /** Which watch keeps the Rollouts of a namespace current; see `Reflector.watch`. */
+  watchOfRollouts(namespace: string): number | undefined;
+}
+
+/** All that the Rollout controller reads: a store a kind, filled by a watch a kind, or by one a kind and namespace. Routes may
+ * be of kinds that the cluster lacks, today.
+ * @param namespaces those that are watched; empty: all */
+export function makeCaches(
+  client: ApiClient,
+  namespaces: readonly string[],
+  options: Omit<ReflectorOptions, "namespace" | "labelSelector" | "optional">,
+): Caches {
+  const reflectors: Reflector<KubeObject>[] = [];
+  const cache = <T extends KubeObject>(
+    type: ResourceType,
+    indexes: Record<string, IndexFunction<T>>,
+    more: Pick<ReflectorOptions, "labelSelector" | "optional"> = {},
+  ): Store<T> => {
+    const store = new Store<T>(indexes);
+    const parts = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
+    for (const part of parts) {
+      const reflector = new Reflector<T>(client, type, store, { ...options, ...more, ...part });
+      reflectors.push(reflector as unknown as Reflector<KubeObject>);
+    }
+    return store;
+  };
+  const ours = { labelSelector: LABEL_ROLLOUT };
+  const label = { rollout: byLabel(LABEL_ROLLOUT) };
+  const sources: Sources = {
+    rollouts: cache<Rollout>(TYPES.rollouts, INDEXES),
+    deployments: cache<Deployment>(TYPES.deployments, { selector: bySelector }),
+    replicaSets: cache<ReplicaSet>(TYPES.replicaSets, label, ours),
+    revisions: cache<ControllerRevision>(TYPES.revisions, label, ours),
+    pods: cache<Pod>(TYPES.pods, label, ours),
+    services: cache<Service>(TYPES.services, {}),
+    slices: cache<EndpointSlice>(TYPES.slices, { service: byService }),
+    autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { target: byScaleTarget }),
+    routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true })])),
+  };
+  const ofRollouts = reflectors.filter(({ type }) => type === TYPES.rollouts);
+  return {
+    sources,
+    reflectors,
+    watchOfRollouts: (namespace) => (ofRollouts[namespaces.indexOf(namespace)] ?? ofRollouts[0])?.watch(),
+  };
+}
