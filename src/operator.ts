@@ -16,7 +16,8 @@ import { routers } from "./traffic/routers.ts";
 export async function runOperator(config: Config, log: Logger, signal: AbortSignal): Promise<number> {
   const client = new ApiClient(() => loadKubeConfig(config.kubeconfig), { userAgent: "zenith-operator" });
   const resources = new Resources(client);
-  const caches = makeCaches(client, config.namespaces, { log, onRestoredServer: (kind) => endRestored(kind, log) });
+  const onRestoredServer = (kind: string) => endRestored(kind, log);
+  const caches = makeCaches(client, config.namespaces, { log, onRestoredServer });
   for (const reflector of caches.reflectors) void reflector.run(signal);
   const health = await serveEndpoints(config.healthProbeBindAddress, {
     "/healthz": async () => ({ code: 200, type: "text/plain", body: "ok\n" }),
@@ -34,6 +35,8 @@ export async function runOperator(config: Config, log: Logger, signal: AbortSign
   const recorder = new EventRecorder(resources, elector.identity, { log });
   const controller = new RolloutController({
     sources: caches.sources,
+    watchOfRollouts: caches.watchOfRollouts,
+    onRestoredServer,
     resources,
     routers,
     metrics: prometheusOf(config),

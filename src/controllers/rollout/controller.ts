@@ -11,12 +11,13 @@ import type { Clock } from "../../kube/clock.ts";
 import { ApiError, isKind } from "../../kube/errors.ts";
 import type { EventRecorder } from "../../kube/events.ts";
 import { controllerOf, type Resources } from "../../kube/resource.ts";
-import { compareVersions, type Store } from "../../kube/store.ts";
+import type { Store } from "../../kube/store.ts";
 import { WorkQueue } from "../../kube/workqueue.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "../../telemetry/metrics.ts";
-import { act, type Written } from "./act.ts";
+import { act } from "./act.ts";
+import { Currency, type CurrencyOptions } from "./currency.ts";
 import { gather } from "./gather.ts";
 import { Measurements } from "./measurements.ts";
 import { Preflight } from "./preflight.ts";
@@ -34,6 +35,8 @@ export interface Shell {
   readonly now: () => number;
   readonly log: Logger;
   readonly concurrency: number;
+  readonly watchOfRollouts: CurrencyOptions["watchOfRollouts"];
+  readonly onRestoredServer: CurrencyOptions["onRestoredServer"];
 }
 
 const CONTROLLER = "rollout";
@@ -45,10 +48,7 @@ export class RolloutController {
   readonly #shell: Shell;
   readonly #queue: WorkQueue;
   readonly #measurements: Measurements;
-  /** What our last pass wrote, until the caches show it. */
-  readonly #pending = new Map<Key, Written>();
-  /** Rollouts that were read live since the start, or since their last conflict. */
-  readonly #confirmed = new Set<Key>();
+  readonly #currency: Currency;
   readonly #templates: TemplateCheck;
   readonly #preflight: Preflight;
 
@@ -57,6 +57,7 @@ export class RolloutController {
     this.#queue = new WorkQueue({ name: CONTROLLER, concurrency: shell.concurrency, clock: shell.clock }, (key) =>
       this.#pass(key),
     );
+    this.#currency = new Currency(shell);
     this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#queue.add(key));
     this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
     this.#preflight = new Preflight(shell.metrics, (key) => this.#queue.add(key));
@@ -141,7 +142,7 @@ export class RolloutController {
 
   async #reconcile(key: Key): Promise<number | undefined> {
     const { resources, routers, events, log, now } = this.#shell;
-    if (!this.#caughtUp(key)) return CATCH_UP_MS;
+    if (!this.#currency.hasCaughtUp(key)) return CATCH_UP_MS;
     const nowMs = now();
     const metrics = this.#measurements.take(key);
     const gathered = this.#gather(key, nowMs, metrics);
@@ -150,7 +151,7 @@ export class RolloutController {
     let snapshot = gathered;
     let plan = planRollout(snapshot, routers);
     const moves = plan.writes.length > 0;
-    if (moves && !(await this.#isCurrent(key, snapshot.rollout))) {
+    if (moves && !(await this.#currency.isCurrent(snapshot.rollout))) {
       this.#measurements.putBack(key, metrics.readings);
       return CATCH_UP_MS;
     }
@@ -160,10 +161,10 @@ export class RolloutController {
       plan = planRollout(snapshot, routers);
     }
     const { written, error } = await act(resources, snapshot, plan, log);
-    if (written.size > 0) this.#pending.set(key, written);
+    this.#currency.await(key, written);
     this.#report(key, snapshot, plan, metrics);
     if (error !== undefined) {
-      if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed.delete(key);
+      if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);
       this.#measurements.putBack(key, metrics.readings);
       throw error;
     }
@@ -213,49 +214,10 @@ export class RolloutController {
       ],
       "status",
     );
-    this.#pending.set(key, new Map([[key, { ref: refOf(written), version: written.metadata.resourceVersion ?? "0" }]]));
+    const { resourceVersion = "0" } = written.metadata;
+    this.#currency.await(key, new Map([[key, { ref: refOf(written), version: resourceVersion }]]));
     log.warn({ rollout: key, error: message }, "the spec cannot be read");
     events.record(rollout, "Warning", "SpecImpossible", message);
-  }
-
-  /** Whether the caches show all that we wrote in the pass before: nothing is decided on a world older than our own acts. */
-  #caughtUp(key: Key): boolean {
-    const pending = this.#pending.get(key);
-    if (pending === undefined) return true;
-    for (const [name, { ref, version }] of pending) {
-      const store = this.#storeOf(ref.kind);
-      const seen = store?.get(ref.namespace, ref.name)?.metadata.resourceVersion;
-      if (
-        store === undefined ||
-        compareVersions(store.version(), version) >= 0 ||
-        (seen !== undefined && compareVersions(seen, version) >= 0)
-      )
-        pending.delete(name);
-    }
-    if (pending.size > 0) return false;
-    this.#pending.delete(key);
-    return true;
-  }
-
-  #storeOf(kind: string): Store<KubeObject> | undefined {
-    const { sources } = this.#shell;
-    const stores: Readonly<Record<string, unknown>> = {
-      Rollout: sources.rollouts,
-      Deployment: sources.deployments,
-      ReplicaSet: sources.replicaSets,
-      ControllerRevision: sources.revisions,
-      Service: sources.services,
-    };
-    return (stores[kind] ?? sources.routes.get(kind)) as Store<KubeObject> | undefined;
-  }
-
-  /** After a start, and after a conflict, the Rollout is read live before anything is written: a cache may be behind. */
-  async #isCurrent(key: Key, rollout: Rollout): Promise<boolean> {
-    if (this.#confirmed.has(key)) return true;
-    const live = await this.#shell.resources.get<Rollout>(refOf(rollout));
-    if (live.metadata.resourceVersion !== rollout.metadata.resourceVersion) return false;
-    this.#confirmed.add(key);
-    return true;
   }
 
   /** One line for each decision, none for a pass that changed nothing. */
@@ -278,8 +240,7 @@ export class RolloutController {
   }
 
   #forget(key: Key): void {
-    this.#pending.delete(key);
-    this.#confirmed.delete(key);
+    this.#currency.forget(key);
     this.#templates.forget(key);
     this.#preflight.forget(key);
     this.#measurements.forget(key);
