@@ -155,3 +155,14 @@ export async function eventually(what: string, condition: () => boolean): Promis
     await systemClock.sleep(2);
   }
 }
+
+/** Answers by request, such as "PATCH /api/v1/pods"; several answers to one request are played in order, and the last is
+ * repeated. What is not in the table does not exist. */
+export function answering(table: Readonly<Record<string, Answer | readonly Answer[]>>): Answer {
+  const scripts = new Map(Object.entries(table).map(([key, answers]) => [key, [answers].flat() as Answer[]]));
+  return (response, seen) => {
+    const script = scripts.get(`${seen.method} ${seen.path}`) ?? [refusal(404, "NotFound")];
+    const answer = script.length > 1 ? script.shift() : script[0];
+    answer?.(response, seen);
+  };
+}

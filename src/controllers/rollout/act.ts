@@ -1,5 +1,5 @@
 import { describeRef, type JsonPatchOperation, type KubeObject, type ObjectRef, refOf } from "../../api/kubernetes.ts";
-import type { Rollout } from "../../api/rollout.ts";
+import type { Rollout, RolloutStatus } from "../../api/rollout.ts";
 import type { Write } from "../../core/plan.ts";
 import type { RolloutPlan } from "../../core/rollout/plan.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
@@ -7,6 +7,8 @@ import { isKind } from "../../kube/errors.ts";
 import { disownOperations } from "../../kube/managed-fields.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { countCollision } from "./collision.ts";
+import { make, NameTaken } from "./make.ts";
 
 const MANAGER = "zenith";
 
@@ -19,39 +21,48 @@ export interface Acted {
   readonly error?: unknown;
 }
 
-/** Carries a plan out: writes in order, stopping at the first failure; the switches of a breach all at once, each on its
- * own; status last. */
+/** Carries a plan out: writes in order, stopping at the first that fails; those of one group all at once, each on its own;
+ * status last, where all was done. A breach reaches status even so: what was rejected must not be raised again. */
 export async function act(resources: Resources, snapshot: Snapshot, plan: RolloutPlan, log: Logger): Promise<Acted> {
   const written: Written = new Map();
+  let rollout: Rollout = snapshot.rollout;
   let error: unknown;
-  let rollout: KubeObject = snapshot.rollout;
+  const note = (object: KubeObject | undefined): void => {
+    if (object === undefined) return;
+    written.set(describeRef(refOf(object)), { ref: refOf(object), version: object.metadata.resourceVersion ?? "0" });
+    if (object.kind === "Rollout") rollout = object as Rollout;
+  };
+  const isLeaving = plan.target.release === true;
   for (const group of groupsOf(plan.writes)) {
     const results = await Promise.allSettled(group.map((write) => send(resources, write)));
     for (const [i, result] of results.entries()) {
       const write = group[i] as Write;
-      if (result.status === "rejected" && isReleased(result.reason, write)) continue;
-      if (result.status === "rejected") {
+      if (result.status === "fulfilled") note(result.value);
+      else if (!(isLeaving && isReleased(result.reason, write))) {
         error ??= result.reason;
         log.warn({ write: write.why, error: String(result.reason) }, "a write failed");
-        continue;
       }
-      const object = result.value;
-      if (object === undefined) continue;
-      written.set(describeRef(refOf(object)), { ref: refOf(object), version: object.metadata.resourceVersion ?? "0" });
-      if (object.kind === "Rollout") rollout = object;
     }
-    if (error !== undefined && group[0]?.together === undefined) break;
+    if (error !== undefined) break;
   }
-  const gone = plan.target.release === true;
-  if (plan.status !== undefined && !gone && (error === undefined || plan.target.urgent !== undefined)) {
-    try {
-      const object = await writeStatus(resources, rollout as Rollout, plan.status);
-      written.set(describeRef(refOf(object)), { ref: refOf(object), version: object.metadata.resourceVersion ?? "0" });
-    } catch (cause) {
-      error ??= cause;
+  try {
+    if (error instanceof NameTaken) note(await countCollision(resources, rollout, error));
+    else if (plan.status !== undefined && !isLeaving) {
+      if (error === undefined) note(await writeStatus(resources, rollout, plan.status));
+      else if (plan.target.urgent !== undefined)
+        note(await writeStatus(resources, rollout, asFarAsDone(plan.status, snapshot)));
     }
+  } catch (cause) {
+    error ??= cause;
   }
   return error === undefined ? { written } : { written, error };
+}
+
+/** Not all switches of a breach were made: the weights are not yet what status would say. */
+function asFarAsDone(status: RolloutStatus, { rollout }: Snapshot): RolloutStatus {
+  const { weights: _written, ...rest } = status;
+  const before = rollout.status?.weights;
+  return before === undefined ? rest : { ...rest, weights: before };
 }
 
 /** A cache that is late may still show a Rollout that we have let go. */
@@ -74,11 +85,11 @@ function groupsOf(writes: readonly Write[]): Write[][] {
 async function send(resources: Resources, write: Write): Promise<KubeObject | undefined> {
   switch (write.verb) {
     case "create":
-      return await resources.create(write.object);
+      return await make(resources, write.object);
     case "jsonPatch":
       return await patch(resources, write.ref, write.operations, write.resourceVersion, write.shared);
     case "mergePatch":
-      return await resources.mergePatch(write.ref, write.patch);
+      return await resources.mergePatch(write.ref, guarded(write.patch, write.resourceVersion));
     case "delete":
       try {
         await resources.delete(write.ref, {
@@ -94,6 +105,12 @@ async function send(resources: Resources, write: Write): Promise<KubeObject | un
       throw new Error(`Unknown write ${JSON.stringify(never)}`);
     }
   }
+}
+
+function guarded(patch: unknown, resourceVersion: string | undefined): unknown {
+  if (resourceVersion === undefined) return patch;
+  const { metadata, ...rest } = patch as { metadata?: object };
+  return { ...rest, metadata: { ...metadata, resourceVersion } };
 }
 
 async function patch(

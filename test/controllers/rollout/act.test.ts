@@ -1,0 +1,334 @@
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { KubeObject, ReplicaSet } from "../../../src/api/kubernetes.ts";
+import type { RolloutStatus } from "../../../src/api/rollout.ts";
+import { type Acted, act } from "../../../src/controllers/rollout/act.ts";
+import type { Write } from "../../../src/core/plan.ts";
+import type { RolloutPlan } from "../../../src/core/rollout/plan.ts";
+import type { Snapshot } from "../../../src/core/rollout/snapshot.ts";
+import type { Target } from "../../../src/core/rollout/target.ts";
+import { Resources } from "../../../src/kube/resource.ts";
+import {
+  type Answer,
+  answering,
+  hangUp,
+  json,
+  refusal,
+  type ScriptedServer,
+  startScriptedServer,
+} from "../../kube/scripted-server.ts";
+import { aRollout } from "./shell.ts";
+
+const log = pino({ level: "silent" });
+const ROLLOUT = "/apis/zenith.sh/v1alpha1/namespaces/shop/rollouts/web";
+const SETS = "/apis/apps/v1/namespaces/shop/replicasets";
+const RECORDS = "/apis/apps/v1/namespaces/shop/controllerrevisions";
+const SERVICES = "/api/v1/namespaces/shop/services";
+const URGENT = { revision: "new", reason: "AnalysisFailed", message: "errors" };
+const rollout = aRollout("web", 10);
+const owner = { apiVersion: "zenith.sh/v1alpha1", kind: "Rollout", name: "web", uid: "uid-web", controller: true };
+
+let server: ScriptedServer;
+let resources: Resources;
+beforeEach(async () => {
+  server = await startScriptedServer();
+  resources = new Resources(server.client());
+});
+afterEach(() => server.stop());
+
+interface Given {
+  readonly writes?: readonly Write[];
+  readonly status?: RolloutStatus;
+  readonly before?: RolloutStatus;
+  readonly target?: Partial<Target>;
+}
+
+async function acted({ writes = [], status, before, target = {} }: Given): Promise<Acted> {
+  const snapshot = { rollout: { ...rollout, ...(before === undefined ? {} : { status: before }) }, revisions: [] };
+  const plan = { writes, notices: [], target, ...(status === undefined ? {} : { status }) };
+  return await act(resources, snapshot as unknown as Snapshot, plan as unknown as RolloutPlan, log);
+}
+
+const sent = (): string[] => server.seen.map(({ method, path }) => `${method} ${path.split("/").slice(-2).join("/")}`);
+const bodyOf = (i: number): unknown => JSON.parse(server.seen.at(i)?.body ?? "null");
+
+function patched(name: string, together?: string): Write {
+  return {
+    verb: "jsonPatch",
+    ref: { apiVersion: "v1", kind: "Service", namespace: "shop", name },
+    operations: [{ op: "replace", path: "/spec/selector", value: { app: "web" } }],
+    resourceVersion: "5",
+    why: "",
+    ...(together === undefined ? {} : { together }),
+  };
+}
+
+function service(name: string, version: number): Answer {
+  return json(200, {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { namespace: "shop", name, resourceVersion: `${version}` },
+  });
+}
+
+function aSet(name: string, image: string, more: Partial<ReplicaSet["metadata"]> = {}): ReplicaSet {
+  const labels = { "zenith.sh/rollout": "web", "zenith.sh/revision": "new" };
+  return {
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    metadata: { name, namespace: "shop", labels, ownerReferences: [owner], ...more },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: labels },
+      template: { spec: { containers: [{ name: "c", image }] } },
+    },
+  } as ReplicaSet;
+}
+
+const live = (object: KubeObject): KubeObject => ({
+  ...object,
+  metadata: { uid: "uid-live", resourceVersion: "30", ...object.metadata },
+});
+const answeredRollout = json(200, { ...rollout, metadata: { ...rollout.metadata, resourceVersion: "40" } });
+const create = (object: KubeObject): Write => ({ verb: "create", object, why: "" });
+
+describe("act()", () => {
+  test("sends writes in order, each resting on the version read, then status; and tells what it wrote", async () => {
+    server.play(
+      answering({
+        [`PATCH ${SERVICES}/a`]: service("a", 20),
+        [`PATCH ${SERVICES}/b`]: service("b", 21),
+        [`PATCH ${ROLLOUT}/status`]: answeredRollout,
+      }),
+    );
+    const { written, error } = await acted({ writes: [patched("a"), patched("b")], status: { phase: "Healthy" } });
+    expect(error).toBeUndefined();
+    expect(sent()).toEqual(["PATCH services/a", "PATCH services/b", "PATCH web/status"]);
+    expect(bodyOf(0)).toEqual([
+      { op: "replace", path: "/metadata/resourceVersion", value: "5" },
+      { op: "replace", path: "/spec/selector", value: { app: "web" } },
+    ]);
+    expect(bodyOf(2)).toEqual([
+      { op: "replace", path: "/metadata/resourceVersion", value: "10" },
+      { op: "add", path: "/status", value: { phase: "Healthy" } },
+    ]);
+    expect([...written.values()].map(({ ref, version }) => `${ref.name} ${version}`)).toEqual([
+      "a 20",
+      "b 21",
+      "web 40",
+    ]);
+  });
+
+  test("writes status on the Rollout that it has just changed", async () => {
+    const finalizer: Write = {
+      verb: "jsonPatch",
+      ref: { apiVersion: rollout.apiVersion, kind: "Rollout", namespace: "shop", name: "web" },
+      operations: [{ op: "add", path: "/metadata/finalizers", value: ["x"] }],
+      resourceVersion: "10",
+      why: "",
+    };
+    server.play(answering({ [`PATCH ${ROLLOUT}`]: answeredRollout, [`PATCH ${ROLLOUT}/status`]: answeredRollout }));
+    await acted({ writes: [finalizer], status: { phase: "Healthy" } });
+    expect(bodyOf(1)).toContainEqual({ op: "replace", path: "/metadata/resourceVersion", value: "40" });
+  });
+
+  const failures: Record<string, Answer> = {
+    "a conflict": refusal(409, "Conflict"),
+    "a refusal": refusal(403, "Forbidden"),
+    "a broken connection": hangUp,
+    "an object that is gone": refusal(404, "NotFound"),
+  };
+  for (const [name, given] of Object.entries(failures))
+    test(`stops at ${name}: nothing behind it is sent, status neither`, async () => {
+      server.play(answering({ [`PATCH ${SERVICES}/a`]: given }));
+      const { written, error } = await acted({ writes: [patched("a"), patched("b")], status: { phase: "Healthy" } });
+      expect(error).toBeDefined();
+      expect(written.size).toBe(0);
+      expect(sent()).toEqual(["PATCH services/a"]);
+    });
+
+  test("tries all of a group, stops behind it, and a breach reaches status even so, with the weights of before", async () => {
+    server.play(
+      answering({
+        [`PATCH ${SERVICES}/a`]: refusal(409, "Conflict"),
+        [`PATCH ${SERVICES}/b`]: service("b", 21),
+        [`PATCH ${ROLLOUT}/status`]: answeredRollout,
+      }),
+    );
+    const weights = { desired: 50, written: 50, effective: 50, writtenBp: 5_000, effectiveBp: 5_000 };
+    const { written, error } = await acted({
+      writes: [patched("a", "breach"), patched("b", "breach"), patched("c")],
+      before: { weights },
+      status: { phase: "Reverted", weights: { ...weights, desired: 0, written: 0, writtenBp: 0 } },
+      target: { urgent: URGENT },
+    });
+    expect(String(error)).toContain("Conflict");
+    expect(sent().sort()).toEqual(["PATCH services/a", "PATCH services/b", "PATCH web/status"]);
+    expect(bodyOf(2)).toContainEqual({ op: "add", path: "/status", value: { phase: "Reverted", weights } });
+    expect([...written.values()].map(({ ref }) => ref.name)).toEqual(["b", "web"]);
+  });
+
+  test("a Rollout that is gone is no reason to go on, unless it was being let go", async () => {
+    const change: Write = {
+      ...patched("x"),
+      ref: { apiVersion: rollout.apiVersion, kind: "Rollout", namespace: "shop", name: "web" },
+    } as Write;
+    server.play(answering({ [`PATCH ${SERVICES}/b`]: service("b", 21) }));
+    expect((await acted({ writes: [change, patched("b")] })).error).toBeDefined();
+    expect(sent()).toEqual(["PATCH rollouts/web"]);
+    expect((await acted({ writes: [change], target: { release: true } })).error).toBeUndefined();
+  });
+
+  test("what is to be deleted and is gone is done", async () => {
+    server.play(refusal(404, "NotFound"));
+    const ref = { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "shop", name: "web-old" };
+    const { error } = await acted({ writes: [{ verb: "delete", ref, uid: "u1", resourceVersion: "7", why: "" }] });
+    expect(error).toBeUndefined();
+    expect(bodyOf(0)).toMatchObject({ preconditions: { uid: "u1", resourceVersion: "7" } });
+  });
+
+  test("what is to be deleted and is another by now is not done", async () => {
+    server.play(refusal(409, "Conflict"));
+    const ref = { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "shop", name: "web-old" };
+    expect((await acted({ writes: [{ verb: "delete", ref, uid: "u1", why: "" }] })).error).toBeDefined();
+  });
+
+  test("a merge patch rests on the version read too", async () => {
+    server.play(service("a", 20));
+    const ref = { apiVersion: "v1", kind: "Service", namespace: "shop", name: "a" };
+    const patch = { metadata: { labels: { x: "1" } } };
+    await acted({ writes: [{ verb: "mergePatch", ref, patch, resourceVersion: "5", why: "" }] });
+    expect(bodyOf(0)).toEqual({ metadata: { labels: { x: "1" }, resourceVersion: "5" } });
+  });
+});
+
+describe("act() creates, and where the name is taken", () => {
+  const wanted = aSet("web-new", "web:2");
+  const exists = refusal(409, "AlreadyExists");
+  /** The API server fills a default in. */
+  const defaulted = (set: ReplicaSet): ReplicaSet => ({
+    ...set,
+    spec: {
+      ...set.spec,
+      template: { ...set.spec.template, spec: { ...set.spec.template.spec, dnsPolicy: "ClusterFirst" } },
+    },
+  });
+  const dryRun: Answer = (response, seen) => json(201, defaulted(JSON.parse(seen.body) as ReplicaSet))(response, seen);
+
+  test("goes on where it is ours and says the same, as the API server defaults it", async () => {
+    server.play(
+      answering({
+        [`POST ${SETS}`]: [exists, dryRun],
+        [`GET ${SETS}/web-new`]: json(200, live(defaulted(wanted))),
+        [`PATCH ${ROLLOUT}/status`]: answeredRollout,
+      }),
+    );
+    const { written, error } = await acted({ writes: [create(wanted)], status: { phase: "Pending" } });
+    expect(error).toBeUndefined();
+    expect([...written.values()].map(({ version }) => version)).toEqual(["30", "40"]);
+    expect(server.seen[2]?.query.get("dryRun")).toBe("All");
+    expect((bodyOf(2) as KubeObject).metadata.name).not.toBe("web-new");
+  });
+
+  const collisions: Record<string, KubeObject> = {
+    "ours with another template": live(defaulted(aSet("web-new", "web:3"))),
+    "of another controller": live(
+      aSet("web-new", "web:2", { ownerReferences: [{ ...owner, kind: "Deployment", name: "other", uid: "u9" }] }),
+    ),
+    "of nobody": live(aSet("web-new", "web:2", { labels: { app: "else" }, ownerReferences: [] })),
+  };
+  for (const [name, found] of Object.entries(collisions))
+    test(`takes another name where it is ${name}: one more collision, and no record under the old name`, async () => {
+      const record = {
+        apiVersion: "apps/v1",
+        kind: "ControllerRevision",
+        metadata: { ...wanted.metadata, uid: "u5", resourceVersion: "31" },
+      };
+      server.play(
+        answering({
+          [`POST ${SETS}`]: [exists, dryRun],
+          [`GET ${SETS}/web-new`]: json(200, found),
+          [`GET ${RECORDS}/web-new`]: json(200, record),
+          [`DELETE ${RECORDS}/web-new`]: json(200, {}),
+          [`PATCH ${ROLLOUT}/status`]: answeredRollout,
+        }),
+      );
+      const { written, error } = await acted({
+        writes: [create(wanted), patched("b")],
+        before: { collisionCount: 1 },
+        status: { phase: "Pending" },
+      });
+      expect(String(error)).toContain('Cannot create ReplicaSet "shop/web-new"');
+      expect(sent()).toContain("DELETE controllerrevisions/web-new");
+      expect(sent()).not.toContain("PATCH services/b");
+      expect(bodyOf(-1)).toEqual([
+        { op: "replace", path: "/metadata/resourceVersion", value: "10" },
+        { op: "add", path: "/status/collisionCount", value: 2 },
+      ]);
+      expect([...written.values()].map(({ ref }) => ref.kind)).toEqual(["Rollout"]);
+    });
+
+  test("keeps the name of a revision that was promoted once, and waits", async () => {
+    const metadata = { ...wanted.metadata, uid: "u5", annotations: { "zenith.sh/mark": "promoted" } };
+    server.play(
+      answering({
+        [`POST ${SETS}`]: [exists, dryRun],
+        [`GET ${SETS}/web-new`]: json(200, collisions["of another controller"]),
+        [`GET ${RECORDS}/web-new`]: json(200, { apiVersion: "apps/v1", kind: "ControllerRevision", metadata }),
+      }),
+    );
+    const { written, error } = await acted({ writes: [create(wanted)], status: { phase: "Pending" } });
+    expect(String(error)).toContain('it belongs to Deployment "other"');
+    expect(written.size).toBe(0);
+    expect(sent().some((what) => what.startsWith("DELETE") || what.startsWith("PATCH"))).toBe(false);
+  });
+
+  test("counts the first collision of a Rollout without status", async () => {
+    server.play(
+      answering({
+        [`POST ${SETS}`]: exists,
+        [`GET ${SETS}/web-new`]: json(200, collisions["of another controller"]),
+        [`PATCH ${ROLLOUT}/status`]: answeredRollout,
+      }),
+    );
+    await acted({ writes: [create(wanted)] });
+    expect(bodyOf(-1)).toContainEqual({ op: "add", path: "/status", value: { collisionCount: 1 } });
+  });
+
+  const waits: Record<string, KubeObject> = {
+    "is being deleted": live(aSet("web-new", "web:2", { deletionTimestamp: "2026-01-01T00:00:00Z" })),
+    "is of a Rollout of this name that was deleted": live(
+      aSet("web-new", "web:2", { ownerReferences: [{ ...owner, uid: "uid-before" }] }),
+    ),
+    "was kept by a Rollout of this name": live(aSet("web-new", "web:2", { ownerReferences: [] })),
+  };
+  for (const [name, found] of Object.entries(waits))
+    test(`waits where it ${name}: no collision`, async () => {
+      server.play(answering({ [`POST ${SETS}`]: exists, [`GET ${SETS}/web-new`]: json(200, found) }));
+      const { written, error } = await acted({ writes: [create(wanted)], status: { phase: "Pending" } });
+      expect(error).toMatchObject({ kind: "exists" });
+      expect(written.size).toBe(0);
+      expect(sent()).toEqual(["POST shop/replicasets", "GET replicasets/web-new"]);
+    });
+
+  test("compares records by what they hold", async () => {
+    const record = (image: string): KubeObject =>
+      ({
+        ...wanted,
+        kind: "ControllerRevision",
+        spec: undefined,
+        data: { template: { image } },
+      }) as unknown as KubeObject;
+    const found = live(record("web:2"));
+    server.play(answering({ [`POST ${RECORDS}`]: exists, [`GET ${RECORDS}/web-new`]: json(200, found) }));
+    expect((await acted({ writes: [create(record("web:2"))] })).error).toBeUndefined();
+    expect(String((await acted({ writes: [create(record("web:3"))] })).error)).toContain("another template");
+  });
+
+  test("leaves a Service of others alone: the next pass sees it", async () => {
+    const made = { apiVersion: "v1", kind: "Service", metadata: { ...wanted.metadata, name: "web-canary" }, spec: {} };
+    const found = live({ ...made, metadata: { name: "web-canary", namespace: "shop" } });
+    server.play(answering({ [`POST ${SERVICES}`]: exists, [`GET ${SERVICES}/web-canary`]: json(200, found) }));
+    expect((await acted({ writes: [create(made)] })).error).toMatchObject({ kind: "exists" });
+  });
+});
