@@ -87,6 +87,11 @@ export class FakeClock implements Clock {
     this.#wallOffsetMs += ms;
   }
 
+  /** Lets `ms` pass as for a process that is stopped: what falls due meanwhile fires late, with the next `advance`. */
+  freeze(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /** Lets `ms` pass, firing what falls due in order; what a timer starts may fall due too. */
   async advance(ms: number): Promise<void> {
     const end = this.#nowMs + ms;

@@ -8,6 +8,9 @@ import { defineResource, type Resources } from "./resource.ts";
 
 defineResource("coordination.k8s.io/v1", "Lease", "leases");
 
+/** Writing ends so long before another may take the Lease: what was sent needs time to arrive. */
+const MARGIN_MS = 1_000;
+
 interface Lease extends KubeObject {
   readonly spec: {
     readonly holderIdentity?: string;
@@ -43,7 +46,8 @@ export class Elector {
   readonly #ref: ObjectRef;
   #seen: { version: string; atMs: number } | undefined;
   #renewedMs: number | undefined;
-  #term = 0;
+  #term: string | undefined;
+  #isOver = false;
 
   constructor(resources: Resources, options: ElectorOptions) {
     this.#resources = resources;
@@ -59,89 +63,110 @@ export class Elector {
     };
   }
 
-  /** The number of times that the Lease has changed hands: stamped on what must not be moved by an earlier leader. */
-  term(): number {
+  /** Names the time for which this process leads, to be stamped on what an earlier leader must not move; undefined before it
+   * leads. Two terms are told apart by `isLaterTerm`. */
+  term(): string | undefined {
     return this.#term;
   }
 
   /** False from the moment at which another may hold the Lease. */
   mayWrite(): boolean {
-    return (
-      this.#renewedMs !== undefined &&
-      this.#clock.monotonicMs() - this.#renewedMs < (this.#options.leaseMs ?? 15_000) - 1_000
-    );
+    return !this.#isOver && this.#sinceRenewalMs() < this.#leaseMs() - MARGIN_MS;
   }
 
   /** Resolves when this process leads, or when the signal is aborted. */
   async acquire(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (await this.#try()) {
+      if ((await this.#take()) === "held") {
         leaderStatus.set({ name: this.#options.name }, 1);
         return;
       }
-      const retryMs = this.#options.retryMs ?? 2_000;
-      await this.#clock.sleep(retryMs * (0.6 + 0.4 * (this.#options.random ?? systemRandom)()), signal);
+      await this.#clock.sleep(this.#retryMs() * (0.6 + 0.4 * (this.#options.random ?? systemRandom)()), signal);
     }
   }
 
-  /** Renews until the signal is aborted; resolves early when the Lease is lost. */
+  /** Renews until the signal is aborted; resolves early when the Lease is lost. Then `mayWrite` is false for ever: whoever
+   * held the Lease meanwhile has changed the world, and only a new process knows nothing of the old one. */
   async hold(signal: AbortSignal): Promise<"lost" | "stopped"> {
-    const deadlineMs = this.#options.renewDeadlineMs ?? 10_000;
-    while (!signal.aborted) {
-      await this.#clock.sleep(this.#options.retryMs ?? 2_000, signal);
-      if (signal.aborted) break;
-      await this.#try();
-      if (this.#clock.monotonicMs() - (this.#renewedMs ?? 0) > deadlineMs) {
-        leaderStatus.set({ name: this.#options.name }, 0);
-        return "lost";
-      }
+    for (;;) {
+      await this.#clock.sleep(this.#retryMs(), signal);
+      if (signal.aborted) return "stopped";
+      const deadlineMs = this.#options.renewDeadlineMs ?? 10_000;
+      const leftMs = Math.max(this.#retryMs(), deadlineMs - this.#sinceRenewalMs());
+      const outcome = await this.#within(leftMs, this.#take(), signal);
+      if (signal.aborted) return "stopped";
+      if (outcome === "held" || (outcome !== "another's" && this.#sinceRenewalMs() < deadlineMs)) continue;
+      this.#end();
+      return "lost";
     }
-    return "stopped";
   }
 
   /** Gives the Lease back, so that the next need not wait for it to run out. */
   async release(): Promise<void> {
-    if (!this.mayWrite()) return;
     try {
-      const lease = await this.#resources.get<Lease>(this.#ref);
-      if (lease.spec.holderIdentity !== this.identity) return;
-      await this.#write(lease, {
-        ...lease.spec,
-        holderIdentity: "",
-        leaseDurationSeconds: 1,
-        renewTime: microTime(this.#clock.now()),
-      });
+      // A renewal that is still under way may come in between, once.
+      if (this.mayWrite()) await this.#giveBack().catch(() => this.#giveBack());
     } catch (error) {
       this.#options.log?.warn({ error: String(error) }, "the Lease could not be given back; it runs out by itself");
     }
-    this.#renewedMs = undefined;
+    this.#end();
+  }
+
+  async #giveBack(): Promise<void> {
+    const lease = await this.#resources.get<Lease>(this.#ref);
+    if (lease.spec.holderIdentity !== this.identity) return;
+    const renewTime = microTime(this.#clock.now());
+    await this.#write(lease, { ...lease.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime });
+  }
+
+  #end(): void {
+    this.#isOver = true;
     leaderStatus.set({ name: this.#options.name }, 0);
   }
 
-  async #try(): Promise<boolean> {
+  #leaseMs(): number {
+    return this.#options.leaseMs ?? 15_000;
+  }
+
+  #retryMs(): number {
+    return this.#options.retryMs ?? 2_000;
+  }
+
+  #sinceRenewalMs(): number {
+    return this.#renewedMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs() - this.#renewedMs;
+  }
+
+  /** An answer that never comes must not hide that time is up. */
+  async #within<T>(ms: number, promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+    const answered = new AbortController();
+    const limit = this.#clock.sleep(ms, AbortSignal.any([signal, answered.signal])).then(() => undefined);
+    return await Promise.race([promise, limit]).finally(() => answered.abort());
+  }
+
+  /** Takes the Lease, or renews it. Who has held it once does not take it from another, nor back. */
+  async #take(): Promise<"held" | "another's" | "unknown"> {
     const startMs = this.#clock.monotonicMs();
     try {
       const lease = await this.#resources.get<Lease>(this.#ref);
       const mine = lease.spec.holderIdentity === this.identity;
-      if (!mine && !this.#hasRunOut(lease)) return false;
-      const term = (lease.spec.leaseTransitions ?? 0) + (mine ? 0 : 1);
+      if (!mine && (this.#term !== undefined || !this.#hasRunOut(lease))) return "another's";
       const now = microTime(this.#clock.now());
       const written = await this.#write(lease, {
         ...this.#mine(now),
-        leaseTransitions: term,
+        leaseTransitions: (lease.spec.leaseTransitions ?? 0) + (mine ? 0 : 1),
         acquireTime: mine ? (lease.spec.acquireTime ?? now) : now,
       });
-      this.#took(startMs, term, written);
-      return true;
+      this.#took(startMs, written);
+      return "held";
     } catch (error) {
       if (isKind(error, "notFound")) return await this.#create(startMs);
       if (!isKind(error, "conflict", "exists"))
         this.#options.log?.warn({ error: String(error) }, "the Lease could not be read or renewed");
-      return false;
+      return "unknown";
     }
   }
 
-  async #create(startMs: number): Promise<boolean> {
+  async #create(startMs: number): Promise<"held" | "unknown"> {
     const now = microTime(this.#clock.now());
     const { namespace, name } = this.#options;
     const lease = {
@@ -151,25 +176,25 @@ export class Elector {
       spec: { ...this.#mine(now), acquireTime: now, leaseTransitions: 0 },
     };
     try {
-      this.#took(startMs, 0, await this.#resources.create<Lease>(lease));
-      return true;
+      this.#took(startMs, await this.#resources.create<Lease>(lease));
+      return "held";
     } catch (error) {
       if (!isKind(error, "exists")) this.#options.log?.warn({ error: String(error) }, "the Lease could not be created");
-      return false;
+      return "unknown";
     }
   }
 
   #mine(now: string): Lease["spec"] {
     return {
       holderIdentity: this.identity,
-      leaseDurationSeconds: Math.ceil((this.#options.leaseMs ?? 15_000) / 1_000),
+      leaseDurationSeconds: Math.ceil(this.#leaseMs() / 1_000),
       renewTime: now,
     };
   }
 
-  #took(startMs: number, term: number, lease: Lease): void {
+  #took(startMs: number, lease: Lease): void {
     this.#renewedMs = startMs; // When it was sent: the answer may have been long on its way.
-    this.#term = term;
+    this.#term = `${lease.spec.leaseTransitions ?? 0}/${lease.metadata.uid ?? ""}`;
     this.#seen = { version: lease.metadata.resourceVersion ?? "", atMs: startMs };
   }
 
@@ -190,6 +215,13 @@ export class Elector {
     }
     return this.#clock.monotonicMs() - this.#seen.atMs > (lease.spec.leaseDurationSeconds ?? 15) * 1_000;
   }
+}
+
+/** Whether a term that was found is later than ours. Terms of two Leases cannot be told apart: one of them was deleted.
+ * @example isLaterTerm("3/uid", "2/uid") // true */
+export function isLaterTerm(found: string, ours: string): boolean {
+  const [[foundNumber, foundLease], [ourNumber, ourLease]] = [found.split("/"), ours.split("/")];
+  return foundLease === ourLease && Number(foundNumber) > Number(ourNumber);
 }
 
 /** Leases want six digits; JavaScript has three. */
