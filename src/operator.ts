@@ -35,6 +35,7 @@ export async function runOperator(config: Config, log: Logger, signal: AbortSign
   const recorder = new EventRecorder(resources, elector.identity, { log });
   const controller = new RolloutController({
     sources: caches.sources,
+    term: () => (config.leaderElect ? elector.term() : undefined),
     watchOfRollouts: caches.watchOfRollouts,
     onRestoredServer,
     resources,

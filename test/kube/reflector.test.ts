@@ -264,7 +264,7 @@ describe("Reflector", () => {
     server.play(list(10, []), stream([])); // Open, and without a word.
     server.reset();
     await eventually("the second", () => reflector.watch() === 2);
-    await clock.sleep(90_000);
+    await clock.sleep(95_000);
     expect(reflector.watch()).toBeUndefined();
   });
 

@@ -9,6 +9,7 @@ import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { countCollision } from "./collision.ts";
 import { make, NameTaken } from "./make.ts";
+import { TermStamps } from "./stamp.ts";
 
 const MANAGER = "zenith";
 
@@ -22,8 +23,15 @@ export interface Acted {
 }
 
 /** Carries a plan out: writes in order, stopping at the first that fails; those of one group all at once, each on its own;
- * status last, where all was done. A breach reaches status even so: what was rejected must not be raised again. */
-export async function act(resources: Resources, snapshot: Snapshot, plan: RolloutPlan, log: Logger): Promise<Acted> {
+ * status last, where all was done. A breach reaches status even so: what was rejected must not be raised again.
+ * @param term of the leader that acts; undefined where there is no other that might */
+export async function act(
+  resources: Resources,
+  snapshot: Snapshot,
+  plan: RolloutPlan,
+  log: Logger,
+  term?: string,
+): Promise<Acted> {
   const written: Written = new Map();
   let rollout: Rollout = snapshot.rollout;
   let error: unknown;
@@ -31,10 +39,16 @@ export async function act(resources: Resources, snapshot: Snapshot, plan: Rollou
     if (object === undefined) return;
     written.set(describeRef(refOf(object)), { ref: refOf(object), version: object.metadata.resourceVersion ?? "0" });
     if (object.kind === "Rollout") rollout = object as Rollout;
+    stamps?.note(object);
+  };
+  const stamps = term === undefined ? undefined : new TermStamps(resources, term, snapshot.replicaSets);
+  const sendStamped = async (write: Write): Promise<KubeObject | undefined> => {
+    for (const set of (await stamps?.before([write])) ?? []) note(set);
+    return await send(resources, write, stamps);
   };
   const isLeaving = plan.target.release === true;
   for (const group of groupsOf(plan.writes)) {
-    const results = await Promise.allSettled(group.map((write) => send(resources, write)));
+    const results = await Promise.allSettled(group.map(sendStamped));
     for (const [i, result] of results.entries()) {
       const write = group[i] as Write;
       if (result.status === "fulfilled") note(result.value);
@@ -82,10 +96,10 @@ function groupsOf(writes: readonly Write[]): Write[][] {
 }
 
 /** @returns the object as it is now; undefined where it is gone */
-async function send(resources: Resources, write: Write): Promise<KubeObject | undefined> {
+async function send(resources: Resources, write: Write, stamps?: TermStamps): Promise<KubeObject | undefined> {
   switch (write.verb) {
     case "create":
-      return await make(resources, write.object);
+      return await make(resources, stamps?.born(write.object) ?? write.object);
     case "jsonPatch":
       return await patch(resources, write.ref, write.operations, write.resourceVersion, write.shared);
     case "mergePatch":

@@ -35,6 +35,8 @@ export interface Shell {
   readonly now: () => number;
   readonly log: Logger;
   readonly concurrency: number;
+  /** The term for which this process leads; undefined where no other might. */
+  readonly term: () => string | undefined;
   readonly watchOfRollouts: CurrencyOptions["watchOfRollouts"];
   readonly onRestoredServer: CurrencyOptions["onRestoredServer"];
 }
@@ -160,7 +162,7 @@ export class RolloutController {
       snapshot = { ...snapshot, ...optional("templateProblem", templateProblem) };
       plan = planRollout(snapshot, routers);
     }
-    const { written, error } = await act(resources, snapshot, plan, log);
+    const { written, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
     this.#report(key, snapshot, plan, metrics);
     if (error !== undefined) {

@@ -14,6 +14,8 @@ export const ANNOTATION_REJECTED = `${GROUP}/rejected`;
 export const ANNOTATION_CHANGED_BY = `${GROUP}/changed-by`;
 /** On a referenced Deployment: the size it had when it was taken over. */
 export const ANNOTATION_ADOPTED_REPLICAS = `${GROUP}/adopted-replicas`;
+/** On a ReplicaSet: the term of the leader that last let a Service select its pods. */
+export const ANNOTATION_TERM = `${GROUP}/term`;
 export const FINALIZER = `${GROUP}/put-back`;
 
 /** ReplicaSet names of at most 57 characters leave pod names room for their own hash. */

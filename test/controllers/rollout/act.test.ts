@@ -41,12 +41,15 @@ interface Given {
   readonly status?: RolloutStatus;
   readonly before?: RolloutStatus;
   readonly target?: Partial<Target>;
+  readonly sets?: readonly ReplicaSet[];
+  readonly term?: string;
 }
 
-async function acted({ writes = [], status, before, target = {} }: Given): Promise<Acted> {
-  const snapshot = { rollout: { ...rollout, ...(before === undefined ? {} : { status: before }) }, revisions: [] };
+async function acted({ writes = [], status, before, target = {}, sets = [], term }: Given): Promise<Acted> {
+  const known = { ...rollout, ...(before === undefined ? {} : { status: before }) };
+  const snapshot = { rollout: known, revisions: [], replicaSets: sets };
   const plan = { writes, notices: [], target, ...(status === undefined ? {} : { status }) };
-  return await act(resources, snapshot as unknown as Snapshot, plan as unknown as RolloutPlan, log);
+  return await act(resources, snapshot as unknown as Snapshot, plan as unknown as RolloutPlan, log, term);
 }
 
 const sent = (): string[] => server.seen.map(({ method, path }) => `${method} ${path.split("/").slice(-2).join("/")}`);
@@ -330,5 +333,109 @@ describe("act() creates, and where the name is taken", () => {
     const found = live({ ...made, metadata: { name: "web-canary", namespace: "shop" } });
     server.play(answering({ [`POST ${SERVICES}`]: exists, [`GET ${SERVICES}/web-canary`]: json(200, found) }));
     expect((await acted({ writes: [create(made)] })).error).toMatchObject({ kind: "exists" });
+  });
+});
+
+describe("act() moves a selector after the ReplicaSet was stamped with the term", () => {
+  const pin = { "zenith.sh/rollout": "web", "zenith.sh/revision": "new" };
+  const selecting = (name: string, value: Record<string, string>, together?: string): Write =>
+    ({ ...patched(name, together), operations: [{ op: "replace", path: "/spec/selector", value }] }) as Write;
+  const stampedSet = (term?: string, name = "web-new"): ReplicaSet =>
+    live(aSet(name, "web:2", term === undefined ? {} : { annotations: { "zenith.sh/term": term } })) as ReplicaSet;
+  const accepts = (set: ReplicaSet): Answer =>
+    json(200, { ...set, metadata: { ...set.metadata, resourceVersion: "50" } });
+
+  test("a ReplicaSet is born with it: no write more", async () => {
+    server.play(
+      answering({
+        [`POST ${SETS}`]: (response, seen) => json(201, live(JSON.parse(seen.body)))(response, seen),
+        [`PATCH ${SERVICES}/a`]: service("a", 20),
+      }),
+    );
+    const writes = [create(aSet("web-new", "web:2")), selecting("a", pin)];
+    expect((await acted({ writes, term: "3/l" })).error).toBeUndefined();
+    expect(sent()).toEqual(["POST shop/replicasets", "PATCH services/a"]);
+    expect(bodyOf(0)).toMatchObject({ metadata: { annotations: { "zenith.sh/term": "3/l" } } });
+  });
+
+  const stale: Record<string, string | undefined> = {
+    "an earlier term": "2/l",
+    "a term of a Lease that was deleted": "9/other",
+    "no term": undefined,
+  };
+  for (const [name, term] of Object.entries(stale))
+    test(`stamps one with ${name} first, on the version read`, async () => {
+      const set = stampedSet(term);
+      server.play(answering({ [`PATCH ${SETS}/web-new`]: accepts(set), [`PATCH ${SERVICES}/a`]: service("a", 20) }));
+      const { written, error } = await acted({ writes: [selecting("a", pin)], sets: [set], term: "3/l" });
+      expect(error).toBeUndefined();
+      expect(sent()).toEqual(["PATCH replicasets/web-new", "PATCH services/a"]);
+      expect(bodyOf(0)).toContainEqual({ op: "replace", path: "/metadata/resourceVersion", value: "30" });
+      expect(bodyOf(0)).toContainEqual({ op: "add", path: "/metadata/annotations/zenith.sh~1term", value: "3/l" });
+      expect([...written.values()].map(({ ref, version }) => `${ref.kind} ${version}`)).toEqual([
+        "ReplicaSet 50",
+        "Service 20",
+      ]);
+    });
+
+  test("a leader that wakes up late is refused at the stamp: its selector does not move", async () => {
+    server.play(
+      answering({ [`PATCH ${SETS}/web-new`]: refusal(409, "Conflict"), [`PATCH ${SERVICES}/a`]: service("a", 20) }),
+    );
+    const { error } = await acted({ writes: [selecting("a", pin)], sets: [stampedSet("1/l")], term: "2/l" });
+    expect(error).toMatchObject({ kind: "conflict" });
+    expect(sent()).toEqual(["PATCH replicasets/web-new"]);
+  });
+
+  test("nor where it sees that a later leader was here", async () => {
+    const { error } = await acted({ writes: [selecting("a", pin)], sets: [stampedSet("3/l")], term: "2/l" });
+    expect(String(error)).toContain("later than ours");
+    expect(sent()).toEqual([]);
+  });
+
+  test("stamps once for two selectors that move together", async () => {
+    const set = stampedSet("2/l");
+    const ok = { [`PATCH ${SERVICES}/a`]: service("a", 20), [`PATCH ${SERVICES}/b`]: service("b", 21) };
+    server.play(answering({ [`PATCH ${SETS}/web-new`]: [accepts(set), refusal(409, "Conflict")], ...ok }));
+    const writes = [selecting("a", pin, "breach"), selecting("b", pin, "breach")];
+    expect((await acted({ writes, sets: [set], term: "3/l" })).error).toBeUndefined();
+    expect(sent().filter((what) => what.includes("replicasets"))).toHaveLength(1);
+  });
+
+  test("rests on what the same pass has written", async () => {
+    const set = stampedSet("2/l");
+    server.play(answering({ [`PATCH ${SETS}/web-new`]: accepts(set), [`PATCH ${SERVICES}/a`]: service("a", 20) }));
+    const grown: Write = {
+      ...patched("x"),
+      ref: { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "shop", name: "web-new" },
+    } as Write;
+    await acted({ writes: [grown, selecting("a", pin)], sets: [set], term: "3/l" });
+    expect(bodyOf(1)).toContainEqual({ op: "replace", path: "/metadata/resourceVersion", value: "50" });
+  });
+
+  test("stamps the one that is selected; all with pods where any revision is; none where the author's is back", async () => {
+    const [a, b, empty] = [stampedSet("2/l"), stampedSet("2/l", "web-old"), stampedSet("2/l", "web-empty")];
+    const other = { ...b, metadata: { ...b.metadata, labels: { ...pin, "zenith.sh/revision": "old" } } };
+    const none = {
+      ...empty,
+      metadata: { ...empty.metadata, labels: other.metadata.labels },
+      spec: { ...empty.spec, replicas: 0 },
+    };
+    const sets = [a, other, none];
+    server.play((response, seen) => (seen.path.includes("services") ? service("a", 20) : accepts(a))(response, seen));
+    const stampsFor = async (value: Record<string, string>): Promise<string[]> => {
+      const before = server.seen.length;
+      await acted({ writes: [selecting("a", value)], sets, term: "3/l" });
+      return server.seen.slice(before, -1).map(({ path }) => path.split("/").at(-1) ?? "");
+    };
+    expect(await stampsFor(pin)).toEqual(["web-new"]);
+    expect((await stampsFor({ "zenith.sh/rollout": "web" })).sort()).toEqual(["web-new", "web-old"]);
+    expect(await stampsFor({ app: "web" })).toEqual([]);
+  });
+
+  test("does without where nobody else might lead", async () => {
+    server.play(service("a", 20));
+    await acted({ writes: [selecting("a", pin)], sets: [stampedSet()] });
+    expect(sent()).toEqual(["PATCH services/a"]);
   });
 });
