@@ -51,6 +51,8 @@ export class RolloutController {
   readonly #queue: WorkQueue;
   readonly #measurements: Measurements;
   readonly #currency: Currency;
+  /** What was last thrown where something was to be decided, by Rollout. */
+  readonly #faults = new Map<Key, string>();
   readonly #templates: TemplateCheck;
   readonly #preflight: Preflight;
 
@@ -122,20 +124,17 @@ export class RolloutController {
       this.#queue.forget(key);
       if (againInMs !== undefined) this.#queue.addAfter(key, Math.max(1, againInMs));
       reconciles.inc({ controller: CONTROLLER, result: againInMs === undefined ? "success" : "requeue_after" });
-    } catch (error) {
-      const expected = isKind(error, "conflict", "exists", "notFound");
+    } catch (thrown) {
+      const error = thrown instanceof Undecidable ? await this.#tellOf(key, thrown) : thrown;
       reconciles.inc({ controller: CONTROLLER, result: "error" });
-      if (!expected) {
+      if (error !== undefined && !isKind(error, "conflict", "exists", "notFound")) {
         reconcileErrors.inc({ controller: CONTROLLER });
-        log.error(
-          {
-            rollout: key,
-            error: error instanceof Error ? (error instanceof ApiError ? error.message : error.stack) : String(error),
-          },
-          "a pass failed; it is tried again",
-        );
+        log.error({ rollout: key, error: textOf(error) }, "a pass failed; it is tried again");
       }
-      this.#queue.addRateLimited(key);
+      // A spec that cannot be read can only be mended; whatever else threw may come right by itself.
+      if (thrown instanceof Undecidable && thrown.cause instanceof UnitError && error === undefined)
+        this.#queue.forget(key);
+      else this.#queue.addRateLimited(key);
     } finally {
       activeWorkers.dec({ controller: CONTROLLER });
       reconcileSeconds.observe({ controller: CONTROLLER }, (clock.monotonicMs() - startMs) / 1_000);
@@ -147,11 +146,11 @@ export class RolloutController {
     if (!this.#currency.hasCaughtUp(key)) return CATCH_UP_MS;
     const nowMs = now();
     const metrics = this.#measurements.take(key);
-    const gathered = this.#gather(key, nowMs, metrics);
+    const gathered = deciding(() => this.#gather(key, nowMs, metrics));
     if (gathered === undefined) return undefined; // Gone; owner references clean up.
-    if (gathered instanceof UnitError) return await this.#impossible(key, gathered.message);
     let snapshot = gathered;
-    let plan = planRollout(snapshot, routers);
+    let plan = deciding(() => planRollout(snapshot, routers));
+    this.#faults.delete(key);
     const moves = plan.writes.length > 0;
     if (moves && !(await this.#currency.isCurrent(snapshot.rollout))) {
       this.#measurements.putBack(key, metrics.readings);
@@ -160,7 +159,7 @@ export class RolloutController {
     if (await this.#templates.refuses(key, snapshot.rollout, plan.unproven)) {
       const templateProblem = this.#templates.problem(key, snapshot.rollout);
       snapshot = { ...snapshot, ...optional("templateProblem", templateProblem) };
-      plan = planRollout(snapshot, routers);
+      plan = deciding(() => planRollout(snapshot, routers));
     }
     const { written, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
@@ -184,42 +183,48 @@ export class RolloutController {
   }
 
   /** What is known, what the API server said of the template, and whether the analysis can work. */
-  #gather(key: Key, nowMs: number, metrics: MetricsView): Snapshot | UnitError | undefined {
+  #gather(key: Key, nowMs: number, metrics: MetricsView): Snapshot | undefined {
     const { sources } = this.#shell;
     const [namespace = "", name = ""] = key.split("/");
     const rollout = sources.rollouts.get(namespace, name);
     if (rollout === undefined) return undefined;
-    try {
-      const snapshot = gather(sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
-      if (snapshot === undefined) return undefined;
-      const unusable = this.#preflight.problem(key, rollout, settingsOf(rollout), routesOf(snapshot), nowMs);
-      return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
-    } catch (error) {
-      if (error instanceof UnitError) return error;
-      throw error;
-    }
+    const snapshot = gather(sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
+    if (snapshot === undefined) return undefined;
+    const unusable = this.#preflight.problem(key, rollout, settingsOf(rollout), routesOf(snapshot), nowMs);
+    return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
   }
 
-  /** A spec that cannot be read: said once, and looked at again when it changes. */
-  async #impossible(key: Key, message: string): Promise<undefined> {
+  /** A Rollout about which nothing can be decided is Failed and says why. Said once: by status, an Event and a line.
+   * @returns what went wrong in telling; undefined where it is told */
+  async #tellOf(key: Key, { cause }: Undecidable): Promise<unknown> {
     const { sources, resources, events, log, now } = this.#shell;
     const [namespace = "", name = ""] = key.split("/");
     const rollout = sources.rollouts.get(namespace, name);
-    const status = rollout === undefined ? undefined : impossibleStatus(rollout, message, now());
-    if (rollout === undefined || status === undefined) return;
-    const version = rollout.metadata.resourceVersion ?? "";
-    const written = await resources.jsonPatch<Rollout>(
-      refOf(rollout),
-      [
-        { op: "replace", path: "/metadata/resourceVersion", value: version },
-        { op: "add", path: "/status", value: status },
-      ],
-      "status",
-    );
-    const { resourceVersion = "0" } = written.metadata;
-    this.#currency.await(key, new Map([[key, { ref: refOf(written), version: resourceVersion }]]));
-    log.warn({ rollout: key, error: message }, "the spec cannot be read");
-    events.record(rollout, "Warning", "SpecImpossible", message);
+    if (rollout === undefined) return undefined;
+    const spec = cause instanceof UnitError;
+    const reason = spec ? "SpecImpossible" : "InternalFault";
+    const message = spec ? cause.message : `a fault of Zenith, please report it: ${firstLine(cause)}`;
+    const status = impossibleStatus(rollout, message, now(), reason);
+    if (!spec && this.#faults.get(key) !== message) log.error({ rollout: key, error: textOf(cause) }, "cannot decide");
+    this.#faults.set(key, message);
+    if (status === undefined) return undefined;
+    try {
+      const written = await resources.jsonPatch<Rollout>(
+        refOf(rollout),
+        [
+          { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
+          { op: "add", path: "/status", value: status },
+        ],
+        "status",
+      );
+      const { resourceVersion = "0" } = written.metadata;
+      this.#currency.await(key, new Map([[key, { ref: refOf(written), version: resourceVersion }]]));
+    } catch (error) {
+      return error;
+    }
+    if (spec) log.warn({ rollout: key, error: message }, "the spec cannot be read");
+    events.record(rollout, "Warning", reason, message);
+    return undefined;
   }
 
   /** One line for each decision, none for a pass that changed nothing. */
@@ -243,10 +248,33 @@ export class RolloutController {
 
   #forget(key: Key): void {
     this.#currency.forget(key);
+    this.#faults.delete(key);
     this.#templates.forget(key);
     this.#preflight.forget(key);
     this.#measurements.forget(key);
   }
+}
+
+/** Deciding threw: it is about one object, whatever it is. */
+class Undecidable extends Error {
+  override readonly name = "Undecidable";
+}
+
+function deciding<T>(decide: () => T): T {
+  try {
+    return decide();
+  } catch (cause) {
+    throw new Undecidable("Nothing can be decided", { cause });
+  }
+}
+
+function textOf(error: unknown): string {
+  if (error instanceof ApiError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]?.slice(0, 512) ?? "";
 }
 
 function routesOf({ routes }: Snapshot): Route[] {

@@ -9,16 +9,22 @@ const CONDITIONS = {
   Stalled: "True",
 } as const;
 
-/** The status of a Rollout whose spec cannot be read: Failed, and for the rest as it was. Nothing is decided about it.
+/** The status of a Rollout about which nothing can be decided, as its spec cannot be read say: Failed, and for the rest as it
+ * was.
  * @returns undefined where status says so already */
-export function impossibleStatus(rollout: Rollout, message: string, nowMs: number): RolloutStatus | undefined {
+export function impossibleStatus(
+  rollout: Rollout,
+  message: string,
+  nowMs: number,
+  reason = "SpecImpossible",
+): RolloutStatus | undefined {
   const before = rollout.status ?? {};
   const now = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
   const generation = rollout.metadata.generation ?? 0;
   const conditions = Object.entries(CONDITIONS).map(([type, status]) => {
     const known = before.conditions?.find((condition) => condition.type === type);
     const lastTransitionTime = known?.status === status ? known.lastTransitionTime : now;
-    return { type, status, reason: "SpecImpossible", message, lastTransitionTime, observedGeneration: generation };
+    return { type, status, reason, message, lastTransitionTime, observedGeneration: generation };
   });
   const next: RolloutStatus = { ...before, observedGeneration: generation, phase: "Failed", message, conditions };
   return canonicalJson(next) === canonicalJson(before) ? undefined : next;

@@ -1,0 +1,183 @@
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { JsonPatchOperation, KubeObject } from "../../../src/api/kubernetes.ts";
+import type { Rollout } from "../../../src/api/rollout.ts";
+import { RolloutController } from "../../../src/controllers/rollout/controller.ts";
+import type { Sources } from "../../../src/controllers/rollout/sources.ts";
+import type { TrafficRouter } from "../../../src/core/routing.ts";
+import { systemClock } from "../../../src/kube/clock.ts";
+import { EventRecorder } from "../../../src/kube/events.ts";
+import { Resources } from "../../../src/kube/resource.ts";
+import { routers } from "../../../src/traffic/routers.ts";
+import { eventually, json, refusal, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
+import { applyPatch } from "../../support/json-patch.ts";
+import { aRollout, atVersion, handFilled } from "./shell.ts";
+
+let server: ScriptedServer;
+let sources: Sources;
+let controller: RolloutController;
+let lines: Record<string, unknown>[];
+let trips: Set<string>;
+let version: number;
+let statuses: Map<string, Rollout["status"]>;
+
+beforeEach(async () => {
+  server = await startScriptedServer();
+  const client = server.client();
+  sources = handFilled(client);
+  lines = [];
+  trips = new Set();
+  version = 1_000;
+  statuses = new Map();
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const resources = new Resources(client);
+  controller = new RolloutController({
+    sources,
+    resources,
+    routers: new Map([...routers, ["HTTPRoute", tripping(routers.get("HTTPRoute") as TrafficRouter)]]),
+    metrics: undefined,
+    events: new EventRecorder(resources, "test"),
+    clock: systemClock,
+    now: () => 1_800_000_000_000,
+    log,
+    concurrency: 1,
+    term: () => undefined,
+    watchOfRollouts: () => 1,
+    onRestoredServer: () => undefined,
+  });
+  serve();
+});
+afterEach(async () => {
+  await controller.stop();
+  await server.stop();
+});
+
+/** A router with a fault that some routes meet. */
+function tripping(router: TrafficRouter): TrafficRouter {
+  return {
+    ...router,
+    read: (object, ...rest) => {
+      if (trips.has(object.metadata.name)) throw new TypeError("cannot read properties of undefined");
+      return router.read(object, ...rest);
+    },
+  };
+}
+
+/** The API server accepts what is written, and the caches show Rollouts and what was made for them. */
+function serve(): void {
+  const shown = sources.rollouts; // Of this test, however late.
+  server.play((response, seen) => {
+    const [, namespace = "", plural = "", name = ""] =
+      /namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?/.exec(seen.path) ?? [];
+    const rollout = plural === "rollouts" ? sources.rollouts.get(namespace, name) : undefined;
+    if (seen.method === "GET" && rollout !== undefined) return json(200, rollout)(response, seen);
+    if (seen.method === "PATCH" && rollout !== undefined) {
+      const operations = (JSON.parse(seen.body) as JsonPatchOperation[]).filter(
+        ({ path }) => path !== "/metadata/resourceVersion",
+      );
+      const changed = atVersion(applyPatch(rollout, operations) as Rollout, ++version);
+      statuses.set(name, changed.status);
+      setTimeout(() => shown.set(changed), 5);
+      return json(200, changed)(response, seen);
+    }
+    if (seen.method === "POST") {
+      const object = JSON.parse(seen.body) as KubeObject;
+      return json(201, { ...object, metadata: { ...object.metadata, uid: "u", resourceVersion: `${++version}` } })(
+        response,
+        seen,
+      );
+    }
+    return refusal(404, "NotFound")(response, seen);
+  });
+}
+
+const traffic = (name: string): Partial<Rollout["spec"]> => ({
+  traffic: { service: name, routes: [{ httpRoute: { name } }] },
+});
+
+function addWithRoute(name: string): void {
+  const metadata = { namespace: "shop", name, uid: `${name}-1`, resourceVersion: "5" };
+  sources.services.set({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata,
+    spec: { selector: { app: name }, ports: [{ port: 80 }] },
+  });
+  const rules = [{ backendRefs: [{ name, port: 80 }] }];
+  const route = { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", metadata, spec: { rules } };
+  sources.routes.get("HTTPRoute")?.set(route as never);
+  sources.rollouts.set(aRollout(name, 10, traffic(name)));
+}
+
+const patchesOf = (name: string): number =>
+  server.seen.filter(({ method, path }) => method === "PATCH" && path.includes(`/rollouts/${name}`)).length;
+
+describe("RolloutController", () => {
+  test("a Rollout about which nothing can be decided is Failed and says why; the others do not wait for it", async () => {
+    trips.add("poison");
+    addWithRoute("poison");
+    for (let i = 0; i < 20; i++) sources.rollouts.set(aRollout(`good-${i}`, 10));
+    const startMs = systemClock.monotonicMs();
+    controller.start();
+    await eventually(
+      "all good ones were looked at",
+      () => [...statuses.keys()].filter((n) => n.startsWith("good")).length === 20,
+    );
+    expect(systemClock.monotonicMs() - startMs).toBeLessThan(1_000);
+    await eventually("the poisoned one says why", () => statuses.has("poison"));
+    expect(statuses.get("poison")).toMatchObject({
+      phase: "Failed",
+      message: "a fault of Zenith, please report it: cannot read properties of undefined",
+    });
+    expect(statuses.get("poison")?.conditions).toContainEqual(
+      expect.objectContaining({ type: "Stalled", status: "True", reason: "InternalFault" }),
+    );
+    // Afterwards it is tried again, ever more seldom, and nothing more is said or written.
+    await systemClock.sleep(300);
+    expect(patchesOf("poison")).toBe(1);
+    const told = lines.filter(({ rollout }) => rollout === "shop/poison");
+    expect(told.map(({ msg }) => msg)).toEqual(["cannot decide"]);
+    expect(told[0]?.error).toContain("TypeError");
+  });
+
+  test("goes on by itself once it can decide again", async () => {
+    trips.add("poison");
+    addWithRoute("poison");
+    controller.start();
+    await eventually("failed", () => statuses.get("poison")?.phase === "Failed");
+    trips.clear();
+    await eventually("going on", () => statuses.get("poison")?.phase === "Pending");
+  });
+
+  test("a spec that cannot be read is said once, and looked at again when it changes", async () => {
+    sources.rollouts.set(aRollout("web", 10, { bake: "soon" }));
+    controller.start();
+    await eventually("failed", () => statuses.get("web")?.phase === "Failed");
+    expect(statuses.get("web")?.message).toContain("soon");
+    await systemClock.sleep(200);
+    expect(patchesOf("web")).toBe(1);
+    expect(lines.filter(({ rollout }) => rollout === "shop/web")).toHaveLength(1);
+    const known = sources.rollouts.get("shop", "web") as Rollout;
+    sources.rollouts.set(atVersion({ ...known, spec: { ...known.spec, bake: "10m" } }, ++version));
+    await eventually("going on", () => statuses.get("web")?.phase === "Pending");
+  });
+
+  test("writes nothing on a Rollout that has changed meanwhile, and goes on when the cache shows the change", async () => {
+    sources.rollouts.set(aRollout("web", 10));
+    const changed = aRollout("web", 20, { replicas: 0 });
+    let live: Rollout = changed;
+    serve();
+    const usual = server.seen.length;
+    server.play((response, seen) =>
+      (seen.method === "GET" ? json(200, live) : refusal(500, "InternalError"))(response, seen),
+    );
+    controller.start();
+    await eventually("it was read live", () => server.seen.length > usual);
+    await systemClock.sleep(200);
+    expect(server.seen.map(({ method }) => method)).toEqual(["GET"]);
+    live = atVersion(changed, 21);
+    serve();
+    sources.rollouts.set(live);
+    await eventually("going on", () => statuses.has("web"));
+  });
+});
