@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
-import { freePorts, type Running, start } from "../cluster/processes.ts";
+import { startOperator } from "../cluster/operator.ts";
+import type { Running } from "../cluster/processes.ts";
 import { GOOD, REFUSED } from "./refused.ts";
 import { TOLD, type Told } from "./told.ts";
 
@@ -100,28 +100,6 @@ describe("admission", () => {
   });
 });
 
-/** An operator as it is deployed, with a Prometheus that has nothing to say. */
-async function startOperator(): Promise<Running> {
-  const prometheus = await cluster.startPrometheus();
-  const [metrics, health] = await freePorts(2);
-  const flags = [
-    `--kubeconfig=${cluster.kubeconfig}`,
-    `--prometheus-url=${prometheus.url}`,
-    `--metrics-bind-address=127.0.0.1:${metrics}`,
-    `--health-probe-bind-address=127.0.0.1:${health}`,
-    "--leader-elect=false",
-  ];
-  const logFile = cluster.path("operator.log");
-  const operator = await start(process.execPath, ["src/main.ts", "operator", ...flags], { logFile });
-  const log = await eventually(
-    async () => readFileSync(logFile, "utf8"),
-    (text) => text.includes('"leading"'),
-    30_000,
-  );
-  expect(log).toContain('"leading"');
-  return operator;
-}
-
 interface Status {
   readonly phase?: string;
   readonly message?: string;
@@ -152,7 +130,8 @@ describe("conditions", () => {
   let operator: Running | undefined;
   beforeAll(async () => {
     await cluster.applyGatewayApi();
-    operator = await startOperator();
+    const { url } = await cluster.startPrometheus(); // It has nothing to say.
+    operator = await startOperator(cluster, [`--prometheus-url=${url}`]);
   });
   afterAll(async () => await operator?.stop());
 

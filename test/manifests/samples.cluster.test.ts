@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { startOperator } from "../cluster/operator.ts";
+import type { Running } from "../cluster/processes.ts";
+
+/** Every sample is accepted as it stands, without a warning, and comes up. */
+const FOLDER = "manifests/samples";
+const samples = readdirSync(FOLDER).filter((name) => name.endsWith(".yaml"));
+
+let cluster: Cluster;
+let operator: Running | undefined;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  await cluster.applyGatewayApi();
+  await cluster.kubectl(["apply", "-k", "crds"]);
+  await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  operator = await startOperator(cluster);
+});
+
+afterAll(async () => {
+  await operator?.stop();
+  await cluster?.stop();
+});
+
+test("there are some", () => expect(samples.length).toBeGreaterThanOrEqual(6));
+
+describe.each(samples)("%s", (name) => {
+  const path = `${FOLDER}/${name}`;
+  const namespace = name.replace(".yaml", "");
+
+  test("begins with two lines that say what it shows", () => {
+    const [first, second, third] = readFileSync(path, "utf8").split("\n");
+    expect([first, second].every((line) => line?.startsWith("# ") && line.length > 40)).toBe(true);
+    expect(third?.startsWith("#")).toBe(false);
+  });
+
+  test("is accepted by a dry run, and comes up", async () => {
+    await cluster.kubectl(["create", "namespace", namespace]);
+    const dry = await cluster.kubectl(["apply", "-n", namespace, "--dry-run=server", "-f", path]);
+    expect(dry).toMatchObject({ code: 0, stderr: "" });
+    const real = await cluster.kubectl(["apply", "-n", namespace, "-f", path]);
+    expect(real).toMatchObject({ code: 0, stderr: "" });
+    const documents = parseAllDocuments(readFileSync(path, "utf8"));
+    const [rollout] = documents.filter((document) => document.get("kind") === "Rollout");
+    const wait = ["wait", `rollout.zenith.sh/${rollout?.getIn(["metadata", "name"])}`, "--timeout=60s"];
+    const healthy = await cluster.kubectl(["-n", namespace, ...wait, "--for=jsonpath={.status.phase}=Healthy"]);
+    expect(healthy).toMatchObject({ code: 0, stderr: "" });
+  });
+});
