@@ -1,8 +1,9 @@
 import type { Deployment } from "../../api/kubernetes.ts";
 import type { Situation } from "./decide.ts";
+import { type Lead, leadToDeployment } from "./lead-to-deployment.ts";
 import { ANNOTATION_CHANGED_BY } from "./names.ts";
 import { restingAs } from "./rest.ts";
-import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, remainingMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
 /**
@@ -21,9 +22,9 @@ export function adopting({ world }: Situation): Target | undefined {
   const waiting = notYet(world, deployment);
   if (waiting !== undefined) return waiting;
   const first = world.revisions.get(world.status.progress?.first ?? "") ?? wanted;
-  const gaveUpMs = heldMs(world, "Starting", GAVE_UP);
-  if (world.status.progress?.mark === GAVE_UP && gaveUpMs < settings.progressDeadlineMs)
-    return gaveUp(world, first, settings.progressDeadlineMs - gaveUpMs);
+  const { mark = "" } = world.status.progress ?? {};
+  const restMs = remainingMs(world, "Starting", GAVE_UP, settings.progressDeadlineMs);
+  if (GIVING_UP.includes(mark) || (mark === GAVE_UP && restMs > 0)) return gaveUp(world, first, deployment);
   const size = Math.max(world.replicas, deployment.spec.replicas ?? 1);
   const target: Target = {
     stage: "Starting",
@@ -37,15 +38,16 @@ export function adopting({ world }: Situation): Target | undefined {
     sizes: { [first.hash]: size },
     deployment: { paused: true },
   };
-  if (first.ready < size || deployment.spec.paused !== true) return scaling(world, first, target);
+  if (first.ready < size || deployment.spec.paused !== true) return scaling(world, first, target, deployment);
   return settings.service === undefined ? adopted(world, first) : select(world, first, target);
 }
 
 const GAVE_UP = "gaveUp";
+const GIVING_UP: readonly string[] = ["both", "theirs", "handedOver", "emptied"] satisfies Lead["mark"][];
 
-function scaling(world: World, first: Revision, target: Target): Target {
+function scaling(world: World, first: Revision, target: Target, deployment: Deployment): Target {
   const leftMs = remainingMs(world, "Starting", "scaling", world.settings.progressDeadlineMs);
-  if (leftMs === 0) return gaveUp(world, first, world.settings.progressDeadlineMs);
+  if (leftMs === 0) return gaveUp(world, first, deployment);
   // Nothing of ours is ready any more, and the Deployment's pods still are.
   const unpinned = first.ready === 0 && world.selects !== "author" ? { selects: "author" } : {};
   return { ...target, ...unpinned, checkAgainInMs: leftMs };
@@ -73,22 +75,24 @@ function adopted(world: World, first: Revision): Target {
   };
 }
 
-/** Ours go, the Deployment goes on as it was; tried again after as long once more. */
-function gaveUp(world: World, first: Revision, checkAgainInMs: number): Target {
+/** The Deployment goes on as it was, and ours go once only its pods serve; tried again after as long once more. */
+function gaveUp(world: World, first: Revision, { status }: Deployment): Target {
   const trouble = world.snapshot.podTrouble[first.hash];
   const why = trouble === undefined ? "" : ` (${trouble})`;
+  const lead = leadToDeployment(world, "Starting", status?.availableReplicas ?? 0);
   return {
     stage: "Starting",
-    mark: GAVE_UP,
+    mark: lead?.mark ?? GAVE_UP,
     phase: "Failed",
     reason: "ProgressDeadlineExceeded",
     message: `Deployment "${world.settings.workload}" was not taken over, as the pods for it were not ready within the progress deadline${why}; it keeps serving, and is tried again later`,
+    first: first.hash,
     stepIndex: 0,
     weightBp: 0,
-    selects: "author",
-    sizes: { [first.hash]: 0 },
+    selects: lead === undefined ? "author" : (lead.selects ?? world.selects),
+    sizes: lead?.sizes ?? {},
     deployment: { paused: false },
-    checkAgainInMs,
+    checkAgainInMs: lead?.waitMs ?? remainingMs(world, "Starting", GAVE_UP, world.settings.progressDeadlineMs),
   };
 }
 

@@ -50,7 +50,7 @@ function inputOf(world: World, state: AnalysisState, subject: string): JudgeInpu
   const created = world.revisions.get(subject)?.replicaSet?.metadata.creationTimestamp;
   return {
     nowMs,
-    stepStartedAtMs: timeOf(status.step?.startedAt, nowMs),
+    stepStartedAtMs: timeOf(baking ? status.bake?.startedAt : status.step?.startedAt, nowMs),
     readings: snapshot.metrics.readings,
     compare: stepping && (hasRoutes(routes) ? routes.canaryBp < 10_000 : (world.stable?.ready ?? 0) > 0),
     bornAfterMs: timeOf(created, nowMs),

@@ -1,5 +1,7 @@
+import { unsettledMs } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise } from "./gates.ts";
+import { effectiveMark, writtenMark } from "./marks.ts";
 import { isStranded } from "./return.ts";
 import { percent } from "./steps.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
@@ -19,10 +21,10 @@ const TAKE_IN_MS = 30_000;
 const REST_MS = 60_000;
 const REFUSED = "refused";
 
-/** Undefined once the weight of the step is effective and has settled. */
+/** Undefined once the weight of the step is effective. */
 export function approach(situation: Situation, target: Target): Target | undefined {
   const { world } = situation;
-  const { routes, settings } = world;
+  const { routes } = world;
   const { weightBp } = target;
   if (!hasRoutes(routes)) return undefined;
   if (routes.problem !== undefined)
@@ -38,19 +40,29 @@ export function approach(situation: Situation, target: Target): Target | undefin
   const paired: Target = { ...target, canarySelects: target.canary ?? "" };
   if (routes.canaryBp > weightBp) {
     const wish = { kind: "paired" as const, canaryBp: weightBp };
-    return { ...paired, wish, mark: `at:${weightBp}`, message: `lowering the canary to ${percent(weightBp)}` };
+    return { ...paired, wish, mark: writtenMark(weightBp), message: `lowering the canary to ${percent(weightBp)}` };
   }
-  const mark = `at:${routes.canaryBp}`;
   if (routes.effect.kind === "pending") {
+    const mark = writtenMark(routes.canaryBp);
     const message = `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}`;
     return { ...paired, mark, message, checkAgainInMs: remainingMs(world, "Stepping", mark, TAKE_IN_MS) };
   }
-  const waitMs = remainingMs(world, "Stepping", mark, settings.settleMs);
-  if (waitMs > 0)
-    return { ...paired, mark, message: `letting ${percent(routes.canaryBp)} settle`, checkAgainInMs: waitMs };
   if (routes.canaryBp === weightBp) return undefined;
-  if (!leadsToCanary(world)) return { ...paired, mark, message: WAITING_FOR_ENDPOINTS };
-  return mayRaise(situation, { ...paired, mark }, "answered") ?? raise(paired, weightBp);
+  const unsettled = settling(world, paired);
+  if (unsettled !== undefined) return unsettled;
+  const settled: Target = { ...paired, mark: effectiveMark(routes.canaryBp) };
+  if (!leadsToCanary(world)) return { ...settled, message: WAITING_FOR_ENDPOINTS };
+  return mayRaise(situation, settled, "answered") ?? raise(paired, weightBp);
+}
+
+/** Waits until a weight that is effective counts. A pause after it holds the weight anyway, so that only what leads on from
+ * a weight waits for it. */
+export function settling(world: World, target: Target): Target | undefined {
+  const { routes } = world;
+  const waitMs = routes.state === "paired" ? unsettledMs(world) : 0;
+  if (waitMs === 0) return undefined;
+  const message = `letting ${percent(routes.canaryBp)} settle`;
+  return { ...target, mark: effectiveMark(routes.canaryBp), message, checkAgainInMs: waitMs };
 }
 
 const WAITING_FOR_ENDPOINTS = "waiting until the canary Service leads to the canary's pods";
@@ -65,7 +77,7 @@ function leadsToCanary({ canaryEndpoints, status }: World): boolean {
 function raise(target: Target, weightBp: number): Target {
   return {
     ...target,
-    mark: `at:${weightBp}`,
+    mark: writtenMark(weightBp),
     wish: { kind: "paired", canaryBp: weightBp },
     stepChanged: true,
     message: `raising the canary to ${percent(weightBp)}`,
@@ -78,7 +90,7 @@ function refused(world: World, target: Target): Target | undefined {
   const { routes, status } = world;
   if (isStranded(world)) return undefined;
   const { effect } = routes;
-  const pending = effect.kind === "pending" && heldMs(world, "Stepping", `at:${routes.canaryBp}`) >= TAKE_IN_MS;
+  const pending = effect.kind === "pending" && heldMs(world, "Stepping", writtenMark(routes.canaryBp)) >= TAKE_IN_MS;
   const again = status.progress?.mark === REFUSED;
   const restedMs = heldMs(world, "Stepping", REFUSED);
   const over = again && restedMs >= REST_MS && effect.kind === "effective" && routes.state === "rest";
@@ -111,7 +123,7 @@ function enter(situation: Situation, target: Target): Target | undefined {
   if (target.weightBp === 0 && routes.state === "rest") return undefined;
   // Rules that disagree are first brought to 0: the canary Service moves only while its effective weight is 0.
   if (world.canarySelects !== hash && routes.canaryBp > 0)
-    return { ...target, mark: "at:0", wish: { kind: "paired", canaryBp: 0 }, message: "mending the routes" };
+    return { ...target, mark: writtenMark(0), wish: { kind: "paired", canaryBp: 0 }, message: "mending the routes" };
   const waiting: Target = { ...target, mark: "canaryService", canarySelects: hash };
   if (world.canarySelects !== hash) return { ...waiting, message: "pointing the canary Service at the canary" };
   if (!leadsToCanary(world)) return { ...waiting, message: WAITING_FOR_ENDPOINTS };
@@ -124,7 +136,7 @@ function enter(situation: Situation, target: Target): Target | undefined {
   return {
     ...target,
     canarySelects: hash,
-    mark: `at:${canaryBp}`,
+    mark: writtenMark(canaryBp),
     wish: { kind: "paired", canaryBp },
     message: drifted ? "putting the canary's weight back" : "entering the canary into the routes at 0 %",
   };

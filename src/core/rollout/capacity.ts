@@ -1,6 +1,7 @@
 import { canarySizeWithRoutes, nextSizes, resolveSurge, type Sizes, splitReplicas } from "../replicas.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise } from "./gates.ts";
+import { effectiveMark, isScaling, scalingMark } from "./marks.ts";
 import { highestWeight } from "./steps.ts";
 import { hasRoutes, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
@@ -31,18 +32,19 @@ export function sizesAt(world: World, weightBp: number): Record<string, number> 
 }
 
 /** Not below what the canary serves now: a weight that was lowered counts once it is effective and has settled. */
-function servingSize({ routes, status, settings, replicas, canary, nowMs }: World): number {
-  const { mark, markSince } = status.progress ?? {};
+function servingSize(world: World): number {
+  const { routes, status, settings, replicas, canary } = world;
   const written = canarySizeWithRoutes(replicas, routes.canaryBp);
-  const heldMs = mark === `at:${routes.canaryBp}` ? nowMs - Date.parse(markSince ?? "") : 0;
-  if (routes.canaryBp === 0 || (routes.effect.kind === "effective" && heldMs >= settings.settleMs)) return written;
+  if (routes.canaryBp === 0 || (routes.effect.kind === "effective" && unsettledMs(world) === 0)) return written;
   const highest = highestWeight(settings.steps, status.step?.index ?? 0);
   return Math.max(written, Math.min(canarySizeWithRoutes(replicas, highest), canary?.size ?? 0));
 }
 
-/** The mark under which a step waits for its pods: the progress deadline runs from when it began. */
-export function scalingMark(stepIndex: number): string {
-  return `scaling:${stepIndex}`;
+/** Milliseconds for which an effective weight must still settle. Before the next step asks for pods it has. */
+export function unsettledMs(world: World): number {
+  const { routes, status, settings } = world;
+  if (isScaling(status.progress?.mark) && status.weights?.effectiveBp === routes.canaryBp) return 0;
+  return remainingMs(world, "Stepping", effectiveMark(routes.canaryBp), settings.settleMs);
 }
 
 /** Waits for pods. Undefined once this step's size was ready; later, pods may come and go. */

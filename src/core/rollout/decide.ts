@@ -1,10 +1,10 @@
 import { overdue } from "../analysis/judge.ts";
 import type { MetricStatus, Verdict } from "../analysis/model.ts";
 import { adopting } from "./adopt.ts";
-import { scalingMark } from "./capacity.ts";
 import { hasTraffic } from "./gates.ts";
 import { handingOver } from "./hand-over.ts";
 import { leaving } from "./leave.ts";
+import { scalingMark } from "./marks.ts";
 import { problemOf, templateRefused } from "./problems.ts";
 import { puttingBack } from "./put-back.ts";
 import type { Orders } from "./requests.ts";

@@ -1,5 +1,6 @@
 import type { Deployment } from "../../api/kubernetes.ts";
 import type { Situation } from "./decide.ts";
+import { type Lead, leadToDeployment } from "./lead-to-deployment.ts";
 import { FINALIZER, sameTemplate } from "./names.ts";
 import { optional } from "./optional.ts";
 import { canaryOfAuthor } from "./put-back.ts";
@@ -19,6 +20,7 @@ export function leaving({ world }: Situation): Target | undefined {
   const { rollout, settings, snapshot } = world;
   if (rollout.metadata.deletionTimestamp === undefined) return undefined;
   if (rollout.metadata.finalizers?.includes(FINALIZER) !== true) return leavingTarget(world, "left", {});
+  if (isUnseen(world)) return leavingTarget(world, LOOKING, { checkAgainInMs: LOOKING_MS });
   const unpaired = unpair(world);
   if (unpaired !== undefined) return unpaired;
   const { deployment } = snapshot;
@@ -28,6 +30,16 @@ export function leaving({ world }: Situation): Target | undefined {
   if (world.stable === undefined) return notAdopted(world, deployment);
   if (settings.onDelete === "handBack") return handBack(world, deployment);
   return left(world, { deployment: { paused: false } }); // It stays at 0, and whoever scales it up gets what it says.
+}
+
+const LOOKING = "looking";
+const LOOKING_MS = 30_000;
+
+/** After a start from a list that is behind, our ReplicaSets may not be seen yet; let go now, they would stay for ever. */
+function isUnseen(world: World): boolean {
+  const { replicas = 0, progress } = world.status;
+  const known = replicas > 0 || progress?.mark === LOOKING;
+  return known && world.snapshot.replicaSets.length === 0 && heldMs(world, "Leaving", LOOKING) < LOOKING_MS;
 }
 
 function left(world: World, rest: Partial<Target> = {}): Target {
@@ -57,7 +69,7 @@ function unpair(world: World): Target | undefined {
 }
 
 function handBack(world: World, deployment: Deployment): Target {
-  const { settings, replicas, selects, serviceEndpoints, stable } = world;
+  const { settings, replicas, selects, stable } = world;
   const handed = { deployment: { paused: false, replicas, ...optional("template", stable?.template) } };
   const deadlineMs = settings.progressDeadlineMs;
   if (!isUp(world, deployment)) {
@@ -66,24 +78,13 @@ function handBack(world: World, deployment: Deployment): Target {
     if (late) return left(world, { ...handed, keepPods: true });
     return leavingTarget(world, "handBack", { ...handed, checkAgainInMs: deadlineMs });
   }
-  const revisions = [...world.revisions.values()];
-  if (!revisions.some(({ size, pods }) => size > 0 || pods > 0)) return left(world, handed);
-  const none = Object.fromEntries(revisions.filter(({ size }) => size > 0).map(({ hash }) => [hash, 0]));
-  if (settings.service === undefined || world.snapshot.service === undefined)
-    return leavingTarget(world, "emptied", { ...handed, sizes: none });
-  const theirs = world.deploymentPods;
-  if (selects !== theirs && (theirs === undefined || serviceEndpoints.foreign < replicas)) {
-    // Both sides serve, until the slices tell what the Deployment's pods are called.
-    const late = heldMs(world, "Leaving", "both") > deadlineMs;
-    if (late) return left(world, handed);
-    return leavingTarget(world, "both", { ...handed, selects: "author", checkAgainInMs: deadlineMs });
-  }
-  const only = { ...handed, selects: theirs };
-  if (selects !== theirs || serviceEndpoints.byRevision.size > 0) return leavingTarget(world, "theirs", only);
-  const waitMs =
-    heldMs(world, "Leaving", "emptied") > 0 ? 0 : remainingMs(world, "Leaving", "handedOver", settings.drainMs);
-  if (waitMs > 0) return leavingTarget(world, "handedOver", { ...only, checkAgainInMs: waitMs });
-  return leavingTarget(world, "emptied", { ...only, sizes: none });
+  const lead = leadToDeployment(world, "Leaving", replicas);
+  if (lead === undefined || heldMs(world, "Leaving", "both") > deadlineMs) return left(world, handed);
+  return leavingTarget(world, lead.mark, { ...handed, ...way(lead, deadlineMs) });
+}
+
+function way({ selects, sizes, waitMs }: Lead, deadlineMs: number): Partial<Target> {
+  return { ...optional("selects", selects), sizes, checkAgainInMs: waitMs ?? deadlineMs };
 }
 
 /** What is kept is stable: once nobody pins the Service a canary's pods would be in it for good. */
@@ -99,17 +100,13 @@ function stableAlone(world: World): Target | undefined {
   return leavingTarget(world, "emptied", { sizes: { ...full, ...none } });
 }
 
-/** Taking over had only begun: the Deployment goes on as it was, and ours go once the Service leads to its pods. */
-function notAdopted(world: World, { spec, status }: Deployment): Target {
-  const { settings, selects, serviceEndpoints, revisions } = world;
-  const free = { deployment: { paused: false }, selects: "author" };
-  const serves = selects === "author" && serviceEndpoints.foreign >= (status?.availableReplicas ?? 0);
-  const late = heldMs(world, "Leaving", "both") > settings.progressDeadlineMs;
-  if (settings.service !== undefined && (spec.replicas ?? 1) > 0 && !serves && !late)
-    return leavingTarget(world, "both", { ...free, checkAgainInMs: settings.progressDeadlineMs });
-  const ours = [...revisions.values()].filter(({ size, pods }) => size > 0 || pods > 0);
-  if (ours.length === 0) return left(world, free);
-  return leavingTarget(world, "emptied", { ...free, sizes: Object.fromEntries(ours.map(({ hash }) => [hash, 0])) });
+/** Taking over had only begun: the Deployment goes on as it was, and ours go once only its pods serve. */
+function notAdopted(world: World, { status }: Deployment): Target {
+  const deadlineMs = world.settings.progressDeadlineMs;
+  const free = { deployment: { paused: false } };
+  const lead = leadToDeployment(world, "Leaving", status?.availableReplicas ?? 0);
+  if (lead === undefined || heldMs(world, "Leaving", "both") > deadlineMs) return left(world, free);
+  return leavingTarget(world, lead.mark, { ...free, ...way(lead, deadlineMs) });
 }
 
 /** The Deployment runs the stable template at full size, ready, and nothing else. */

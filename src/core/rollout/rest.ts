@@ -1,6 +1,6 @@
 import { overdueBake } from "./bake.ts";
-import { scalingMark } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
+import { scalingMark } from "./marks.ts";
 import { type Problem, problemOf } from "./problems.ts";
 import { type Because, revertedMessage } from "./return.ts";
 import { startRollback } from "./roll-back.ts";

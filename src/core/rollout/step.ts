@@ -1,8 +1,9 @@
-import { approach } from "./approach.ts";
-import { capacity, scalingMark, sizesAt } from "./capacity.ts";
+import { approach, settling } from "./approach.ts";
+import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise, paused, promotesFully } from "./gates.ts";
 import { handOverTarget } from "./hand-over.ts";
+import { effectiveMark, scalingMark, writtenMark } from "./marks.ts";
 import { promotedAs } from "./rest.ts";
 import { isStranded } from "./return.ts";
 import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "./steps.ts";
@@ -54,18 +55,20 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
   if (!hasRoutes(world.routes) && target.stepReady !== true)
     return {
       ...ready,
-      mark: `at:${weightBp}`,
+      mark: writtenMark(weightBp),
       stepChanged: true, // The clock of a step starts with its weight.
       message: `the canary has its ${percent(weightBp)} of the pods`,
       checkAgainInMs: 0,
     };
   const leading = approach(situation, ready);
   if (leading !== undefined) return leading;
-  if (weightBp === 10_000 && (at === steps.length - 1 || full)) return finish(situation, ready);
-  const wait = waitOf(situation, step, ready, changed);
+  const there: Target = world.routes.state === "paired" ? { ...ready, mark: effectiveMark(weightBp) } : ready;
+  if (weightBp === 10_000 && (at === steps.length - 1 || full))
+    return settling(world, there) ?? finish(situation, there);
+  const wait = waitOf(situation, step, there, changed);
   if (wait !== undefined) return wait;
   const rises = weightAt(steps, at + 1) > weightBp;
-  const gate = rises ? mayRaise(situation, ready, "judged") : undefined;
+  const gate = rises ? (settling(world, there) ?? mayRaise(situation, there, "judged")) : undefined;
   return gate ?? walk(situation, at + 1, true);
 }
 

@@ -84,6 +84,20 @@ describe("rule 5: the bake", () => {
     expectSound(play);
   });
 
+  test("is one step for the judge: what it saw adds up", () => {
+    const play = underWay(25).until("Baking").forMs(200_000);
+    const [errors] = play.status.analysis?.metrics ?? [];
+    expect([errors?.verdict, play.last?.memory?.state.metrics["error-rate"]?.step.counts[0]]).toEqual(["Pass", 84_000]);
+  });
+
+  test("no data for long enough takes it back, where the user wants that", () => {
+    const play = underWay(25, { spec: { bake: "1h", analysis: { onNoData: { after: "5m", then: "revert" } } } });
+    play.until("Baking");
+    play.prometheus = "empty";
+    play.until("Reverted", "NoData").settles();
+    servesAlone(play, "v1");
+  });
+
   test("what stable showed too is no breach", () => {
     const play = atRest();
     play.requests.badShare = 0.02; // The limit is 0.01.

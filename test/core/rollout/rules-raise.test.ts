@@ -49,6 +49,19 @@ describe("rule 2: weight rises only onto ready pods", () => {
     expectSound(play);
   });
 
+  test("and has settled: what leads on from a weight waits for `settle`", () => {
+    const steps = [{ weight: 25 }, { weight: 50 }, { pause: {} }];
+    const play = atRest({ spec: { analysis: { disabled: true }, strategy: { canary: { settle: "20s", steps } } } });
+    play.deploy("v2");
+    play.run(({ status }) => status.progress?.mark === "on:0");
+    play.manners.gateway = "silent";
+    play.run(({ status }) => status.weights?.written === 25).forMs(15_000);
+    expect(play.status.weights?.effective).toBe(0);
+    play.manners.gateway = "accepts"; // Only now it counts.
+    play.forget().until("Paused");
+    expect(play.story[0]).toMatch(/^00:20 scale revision v2/);
+  });
+
   test("a route that nobody takes in for 30 s goes back by way of 0, and is tried again", () => {
     const play = underWay(25);
     play.manners.gateway = "silent";
@@ -101,7 +114,7 @@ describe("rule 2: weight rises only onto ready pods", () => {
     }));
     play.forget().forMs(20_000);
     expect(play.weights).toEqual({ web: 1, "web-canary": 1 });
-    expect(play.story).toEqual(["00:00 give the canary 50 %", "00:02 → Progressing Pausing"]);
+    expect(play.story).toEqual(["00:00 give the canary 50 % | → Progressing Stepping", "00:00 → Progressing Pausing"]);
     play.until("Healthy");
     expectSound(play);
   });

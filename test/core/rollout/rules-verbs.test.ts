@@ -61,9 +61,8 @@ describe("verbs", () => {
     play.forget().forMs(600_000);
     expect(play.story).toEqual([
       "00:00 scale revision v2 from 1 to 2 | → Progressing CanaryNotReady",
-      "00:00 → Progressing Stepping",
-      "00:03 give the canary 50 %",
-      "00:06 → Paused WaitingForApproval",
+      "00:00 give the canary 50 % | → Progressing Stepping",
+      "00:00 → Paused WaitingForApproval",
     ]);
     expect([play.phase, play.reason]).toEqual(["Paused", "WaitingForApproval"]);
   });
@@ -75,12 +74,11 @@ describe("verbs", () => {
     play.forget().until("Baking");
     expect(play.story).toEqual([
       "00:00 scale revision v2 from 1 to 4 | → Progressing CanaryNotReady",
-      "00:00 → Progressing Stepping",
-      "00:03 give the canary 100 %",
-      "00:06 let the Service select revision v2 | → Progressing HandingOver",
-      "00:09 give the canary 0 %",
-      "00:19 fold the route into what its author wrote",
-      "00:19 mark revision v2 as promoted | → Baking Baking",
+      "00:00 give the canary 100 % | → Progressing Stepping",
+      "00:03 let the Service select revision v2 | → Progressing HandingOver",
+      "00:06 give the canary 0 %",
+      "00:16 fold the route into what its author wrote",
+      "00:16 mark revision v2 as promoted | → Baking Baking",
     ]);
     expectSound(play);
   });

@@ -63,6 +63,11 @@ describe("adopting a Deployment", () => {
     play.until("Failed", "ProgressDeadlineExceeded").forMs(30_000);
     expect(play.traffic).toEqual({ deployment: 1 });
     expect(play.sizes.v1 ?? 0).toBe(0);
+    expect(play.story.slice(-3)).toEqual([
+      "10:00 hand the Deployment back | let the Service select the Deployment's pods | → Failed ProgressDeadlineExceeded",
+      "10:10 scale revision v1 from 4 to 0",
+      "10:10 give the Service its author's selector back",
+    ]);
     expect(deploymentOf(play).spec).toMatchObject({ replicas: 4, paused: false });
     play.ready("v1");
     play.until("Healthy").settles();
@@ -210,6 +215,17 @@ describe("deleting", () => {
     },
   );
 
+  test("a ReplicaSet that is not seen yet, from a list that is behind, is looked for", () => {
+    const play = atRest({ adopts: true });
+    const set = play.pods("v1");
+    play.objects.remove("ReplicaSet", set?.metadata.name ?? "");
+    play.deleteRollout();
+    play.forMs(20_000);
+    expect([play.deleted, play.status.progress?.mark]).toEqual([false, "looking"]);
+    play.settles();
+    expect(play.deleted).toBe(true);
+  });
+
   test("while it adopts: the Deployment goes on", () => {
     const play = new Play(adopts);
     play.ready("v1", 2);
@@ -219,6 +235,11 @@ describe("deleting", () => {
     expect(play.traffic).toEqual({ deployment: 1 });
     expect(deploymentOf(play).spec).toMatchObject({ replicas: 4 });
     expect(deploymentOf(play).spec.paused ?? false).toBe(false);
+    expect(play.story.slice(-3)).toEqual([
+      "00:00 hand the Deployment back | let the Service select the Deployment's pods | → Progressing Deleting",
+      "00:10 scale revision v1 from 4 to 0",
+      "00:10 give the Service its author's selector back | remove ReplicaSet web-v1 | let the Rollout go | → gone",
+    ]);
     expectSound(play);
   });
 });

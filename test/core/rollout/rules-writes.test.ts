@@ -128,6 +128,18 @@ describe("rule 9: converged and unchanged", () => {
     expect(times.size).toBe(5); // 20 minutes
   });
 
+  test("a weight step costs two writes and three of status, one more as the verdict changes", () => {
+    const play = underWay(25);
+    play.run(({ status }) => status.step?.index === 2);
+    let [writes, statuses] = [1, 1]; // Of the pass that began the step.
+    play.run((now) => {
+      writes += now.last?.writes.length ?? 0;
+      statuses += now.last?.status === undefined ? 0 : 1;
+      return now.status.step?.index === 4;
+    });
+    expect([writes, statuses]).toEqual([4, 6]);
+  });
+
   test("counts that grow are no news: status follows them every five minutes", () => {
     const play = underWay(25);
     play.requests.perSecond = 0.2;

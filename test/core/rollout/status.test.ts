@@ -65,7 +65,7 @@ describe("status", () => {
   test("what kubectl get shows", () => {
     const columns = (play: Play) => [play.phase, ...Object.values(play.status.display ?? {})].join(" ");
     expect(columns(atRest())).toBe("Healthy 5/5 100% 4/4");
-    expect(columns(underWay(25))).toBe("Progressing 1/5 25% 5/5");
+    expect(columns(underWay(25))).toBe("Progressing 2/5 25% 5/5");
     expect(columns(underWay(50).run(({ reason }) => reason === "Pausing"))).toBe("Progressing 4/5 50% 6/6");
     expect(columns(aborted().settles())).toBe("Reverted - 0% 4/4");
   });
