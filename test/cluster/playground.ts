@@ -90,8 +90,13 @@ export class Playground {
 
 let operators = 0;
 
-/** Starts `zenith operator` from the sources, as a process of its own, with the admin's rights unless `flags` say otherwise. */
-export async function startOperator(cluster: Cluster, flags: readonly string[] = []): Promise<Operator> {
+/** Starts `zenith operator` from the sources, as a process of its own, with the admin's rights unless `flags` say otherwise.
+ * @param onStarted told of the process before it is ready */
+export async function startOperator(
+  cluster: Cluster,
+  flags: readonly string[] = [],
+  onStarted: (operator: Operator) => void = () => undefined,
+): Promise<Operator> {
   const [metrics, health] = await freePorts(2);
   const logFile = cluster.path(`operator-${++operators}.log`);
   const defaults = [
@@ -112,6 +117,7 @@ export async function startOperator(cluster: Cluster, flags: readonly string[] =
         .filter((line) => line.startsWith("{"))
         .map((line) => JSON.parse(line) as Record<string, unknown>),
   };
+  onStarted(operator);
   await ready(`http://127.0.0.1:${health}/readyz`, running, logFile);
   return operator;
 }

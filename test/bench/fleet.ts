@@ -1,0 +1,168 @@
+import type { Rollout } from "../../src/api/rollout.ts";
+import { BenchLab, fleetMember, writesOf } from "./lab.ts";
+import { changeTemplate } from "./revert.ts";
+import { ms, type Row } from "./row.ts";
+
+const WATCHED_MS = 60_000;
+
+/** Writes that one canary of 10 replicas and four weights costs, and those of the 30 s after an abort. */
+export async function benchWrites(): Promise<Row[]> {
+  const lab = await BenchLab.open();
+  try {
+    const steps = [10, 25, 50, 75].flatMap((weight) => [{ weight }, { pause: { for: "1s" } }]);
+    const canary = { steps, settle: "1s", drain: "1s", scaleDownDelay: "1s" };
+    const spec = { replicas: 10, strategy: { canary } };
+    await lab.create(fleetMember("web", spec));
+    const { tookMs } = await lab.startOperator();
+    await lab.until(1, ({ status }) => status?.phase === "Healthy", "the first revision serves");
+    await quiet();
+    lab.proxy.forget();
+    await changeTemplate(lab, "web", "2");
+    await lab.until(1, ({ status }) => status?.phase === "Healthy" && status.stable?.images[0] === "web:2", "promoted");
+    await quiet();
+    const writes = writesOf(lab.proxy.requests);
+    const kinds = new Map<string, number>();
+    for (const { path } of writes) {
+      const kind = /\/(?:namespaces\/[^/]+\/)?([a-z]+)(?:\/[^/]+)?(\/status)?(?:\?|$)/.exec(
+        path.replace(/^\/apis?/, ""),
+      );
+      const name = path.includes("/status") ? "status" : (kind?.[1] ?? path);
+      kinds.set(name, (kinds.get(name) ?? 0) + 1);
+    }
+    const lists = lab.proxy.requests.filter(
+      ({ method, path }) => method === "GET" && !path.includes("watch=") && !/leases/.test(path),
+    );
+    const abort = await afterAbort(lab);
+    return [
+      {
+        what: "operator start → ready",
+        budget: "0.5 s (bundle)",
+        measured: ms(tookMs),
+        how: "from the sources, types stripped at start",
+      },
+      {
+        what: "one canary of 10 replicas and four weights",
+        budget: "26 writes, 0 LISTs",
+        measured: `${writes.length} writes (${[...kinds].map(([kind, n]) => `${n} ${kind}`).join(", ")}), ${lists.length} reads`,
+        how: "without Events and the Lease, as a proxy before the API server saw them",
+      },
+      abort,
+    ];
+  } finally {
+    await lab.close();
+  }
+}
+
+async function afterAbort(lab: BenchLab): Promise<Row> {
+  await changeTemplate(lab, "web", "3");
+  await lab.until(1, ({ status }) => (status?.weights?.written ?? 0) >= 10, "a canary under way");
+  const hash = lab.rollouts.get("default", "web")?.status?.canary?.revision;
+  lab.proxy.forget();
+  const ref = { apiVersion: "zenith.sh/v1alpha1", kind: "Rollout", namespace: "default", name: "web" };
+  await lab.access.resources.mergePatch(ref, { metadata: { annotations: { "zenith.sh/request": `abort@${hash}#1` } } });
+  await new Promise((resolve) => setTimeout(resolve, 30_000));
+  return {
+    what: "an aborted Rollout, the 30 s after",
+    budget: "at most 10 writes",
+    measured: `${writesOf(lab.proxy.requests).length} writes`,
+    how: "without Events and the Lease",
+  };
+}
+
+/** Many Rollouts at rest, restarted, and the Lease handed over. */
+export async function benchRest(count: number): Promise<Row[]> {
+  const lab = await BenchLab.open();
+  try {
+    const names = Array.from({ length: count }, (_, i) => `web-${i}`);
+    await lab.create(names.flatMap((name) => fleetMember(name, {}, false)));
+    const first = await lab.startOperator();
+    await lab.until(count, ({ status }) => status?.phase === "Healthy", "Rollouts promoted");
+    await quiet();
+    lab.proxy.forget();
+    await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
+    const asked = lab.proxy.requests.filter(({ path }) => !/\/leases/.test(path) && !path.includes("watch="));
+    const rss = lab.residentMiB(first.operator);
+    await lab.stopOperator();
+    const stoppedMs = performance.now();
+    const second = await lab.startOperator();
+    const leadMs = await loggedMs(second.operator.log, "leading", stoppedMs);
+    const looked = await lookedAt(second.operator.metricsUrl, count, stoppedMs);
+    return [
+      {
+        what: `${count} Rollouts at rest`,
+        budget: "200 MiB, 0 requests but watches and the Lease",
+        measured: `${rss.toFixed(0)} MiB, ${asked.length} requests`,
+        how: `resident set after promotion; requests of ${WATCHED_MS / 1000} s as a proxy saw them`,
+      },
+      {
+        what: `restart with ${count} Rollouts → the last one looked at`,
+        budget: "5 s",
+        measured: ms(looked),
+        how: "from the start of the process, by its own metrics",
+      },
+      {
+        what: "new leader after SIGTERM of the old",
+        budget: "2 s",
+        measured: ms(leadMs),
+        how: "from the end of the old process to the new one's line in the log, its start included",
+      },
+    ];
+  } finally {
+    await lab.close();
+  }
+}
+
+/** Five hundred canaries at once. */
+export async function benchBurst(count: number): Promise<Row[]> {
+  const lab = await BenchLab.open();
+  try {
+    const steps = [20, 40, 60, 80].flatMap((weight) => [{ weight }, { pause: { for: "1s" } }]);
+    const canary = { steps, settle: "1s", drain: "1s", scaleDownDelay: "1s" };
+    const names = Array.from({ length: count }, (_, i) => `web-${i}`);
+    await lab.create(names.flatMap((name) => fleetMember(name, { strategy: { canary } }, false)));
+    await lab.startOperator();
+    await lab.until(count, ({ status }) => status?.phase === "Healthy", "Rollouts promoted");
+    await quiet();
+    const startedMs = performance.now();
+    const left = [...names];
+    const worker = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) await changeTemplate(lab, next, "2");
+    };
+    await Promise.all(Array.from({ length: 16 }, worker));
+    const promoted = ({ status }: Rollout) => status?.stable?.images[0] === "web:2";
+    await lab.until(count, promoted, "canaries promoted");
+    return [
+      {
+        what: `${count} canaries at once, four weights, 1 s pauses`,
+        budget: "20 s for 500",
+        measured: ms(performance.now() - startedMs),
+        how: "replica-only, one pod each (kwok); from the first new template to the last promotion",
+      },
+    ];
+  } finally {
+    await lab.close();
+  }
+}
+
+async function quiet(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+}
+
+async function loggedMs(log: () => Record<string, unknown>[], message: string, sinceMs: number): Promise<number> {
+  while (!log().some(({ msg }) => msg === message)) await new Promise((resolve) => setTimeout(resolve, 20));
+  return performance.now() - sinceMs;
+}
+
+/** Until the operator says that it has taken so many Rollouts in hand. */
+async function lookedAt(metricsUrl: string, count: number, sinceMs: number): Promise<number> {
+  for (const end = performance.now() + 120_000; performance.now() < end; ) {
+    const text = await (await fetch(metricsUrl)).text();
+    const passes = [...text.matchAll(/^controller_runtime_reconcile_total\{[^}]*\} (\d+)/gm)].reduce(
+      (sum, m) => sum + Number(m[1]),
+      0,
+    );
+    if (passes >= count) return performance.now() - sinceMs;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`Waited 120 s for ${count} Rollouts to be looked at`);
+}

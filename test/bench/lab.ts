@@ -1,0 +1,197 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { stringify } from "yaml";
+import type { KubeObject, Route } from "../../src/api/kubernetes.ts";
+import type { Rollout } from "../../src/api/rollout.ts";
+import { defineResource } from "../../src/kube/resource.ts";
+import type { Store } from "../../src/kube/store.ts";
+import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { type Gateway, startGateway } from "../cluster/gateway.ts";
+import { applyCrds, type Operator, startOperator } from "../cluster/playground.ts";
+import { Access, TYPES } from "../cluster/watch.ts";
+import { type PassingRequest, RequestProxy } from "./request-proxy.ts";
+
+const ROLLOUTS = defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts");
+
+/** A control plane with kwok's pods, a gateway that only writes status, and an operator whose every request is seen. */
+export class BenchLab {
+  readonly cluster: Cluster;
+  readonly proxy: RequestProxy;
+  readonly access: Access;
+  readonly rollouts: Store<Rollout>;
+  readonly routes: Store<Route>;
+  readonly #gateway: Gateway;
+  #operator: Operator | undefined;
+
+  private constructor(
+    cluster: Cluster,
+    proxy: RequestProxy,
+    access: Access,
+    gateway: Gateway,
+    stores: { rollouts: Store<Rollout>; routes: Store<Route> },
+  ) {
+    this.cluster = cluster;
+    this.proxy = proxy;
+    this.access = access;
+    this.#gateway = gateway;
+    this.rollouts = stores.rollouts;
+    this.routes = stores.routes;
+  }
+
+  static async open(): Promise<BenchLab> {
+    const cluster = await startCluster();
+    try {
+      await Promise.all([cluster.applyGatewayApi(), applyCrds(cluster)]);
+      const proxy = new RequestProxy(cluster.server, readFileSync(cluster.caPath, "utf8"));
+      await proxy.start();
+      const access = new Access(cluster.kubeconfig, "bench");
+      const rollouts = await access.watch<Rollout>(ROLLOUTS);
+      const routes = await access.watch<Route>(TYPES.httpRoutes);
+      const gateway = await startGateway({ kubeconfig: cluster.kubeconfig });
+      return new BenchLab(cluster, proxy, access, gateway, { rollouts, routes });
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#operator?.running.stop();
+    await this.access.close();
+    await this.#gateway.stop();
+    await this.proxy.stop();
+    await this.cluster.stop();
+  }
+
+  /** Starts an operator behind the proxy.
+   * @returns milliseconds from its start to ready, and the process */
+  async startOperator(flags: readonly string[] = []): Promise<{ tookMs: number; operator: Operator }> {
+    const kubeconfig = this.cluster.path("bench.yaml");
+    writeFileSync(kubeconfig, stringify(configOf(this.proxy.url, this.cluster.token)), { mode: 0o600 });
+    const startedMs = performance.now();
+    const operator = await startOperator(this.cluster, [`--kubeconfig=${kubeconfig}`, "--log-level=info", ...flags]);
+    this.#operator = operator;
+    return { tookMs: performance.now() - startedMs, operator };
+  }
+
+  async stopOperator(): Promise<void> {
+    await this.#operator?.running.stop();
+    this.#operator = undefined;
+  }
+
+  /** Creates objects, many at once, without kubectl. */
+  async create(objects: readonly KubeObject[]): Promise<void> {
+    const left = [...objects];
+    const worker = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) await this.access.resources.create(next);
+    };
+    await Promise.all(Array.from({ length: 8 }, worker));
+  }
+
+  /** Resolves once so many Rollouts satisfy the condition; tells how far it is. */
+  async until(
+    count: number,
+    isThere: (rollout: Rollout) => boolean,
+    what: string,
+    patienceMs = 900_000,
+  ): Promise<void> {
+    const end = performance.now() + patienceMs;
+    for (let told = 0; ; ) {
+      const there = this.rollouts.list().filter(isThere).length;
+      if (there >= count) break;
+      if (performance.now() > end) throw new Error(`Waited ${patienceMs / 1000} s for ${what}: ${there} of ${count}`);
+      if (performance.now() > told + 5_000) {
+        told = performance.now();
+        process.stderr.write(`\r  ${what}: ${there} of ${count}   `);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    process.stderr.write("\r\u001b[K");
+  }
+
+  residentMiB(operator: Operator): number {
+    // The process that start() reports is the program itself; /proc tells its memory.
+    const text = readFileSync(`/proc/${operator.running.pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? Number.NaN) / 1024;
+  }
+}
+
+/** A Prometheus target of our own: one gauge, 0 until a benchmark says otherwise. */
+export class BreachSwitch {
+  on = false;
+  address = "";
+  #server: Server | undefined;
+
+  async start(): Promise<void> {
+    const server = createServer((_request, response) => {
+      response.setHeader("content-type", "text/plain; version=0.0.4");
+      response.end(`# TYPE breach gauge\nbreach ${this.on ? 1 : 0}\n`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    this.#server = server;
+    this.address = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  }
+
+  async stop(): Promise<void> {
+    await new Promise((resolve) => this.#server?.close(resolve) ?? resolve(undefined));
+  }
+}
+
+export function writesOf(requests: readonly PassingRequest[]): PassingRequest[] {
+  return requests.filter(({ method, path }) => method !== "GET" && !/\/(leases|events)/.test(path));
+}
+
+/** A Rollout with its own template, its Service and its route; pods are kwok's. */
+export function fleetMember(name: string, spec: Record<string, unknown> = {}, routed = true): KubeObject[] {
+  const metadata = { name, namespace: "default" };
+  const own = {
+    apiVersion: "zenith.sh/v1alpha1",
+    kind: "Rollout",
+    metadata,
+    spec: { ...specOf(name, routed), ...spec },
+  };
+  if (!routed) return [own];
+  const service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata,
+    spec: { selector: { app: name }, ports: [{ port: 80 }] },
+  };
+  const route = {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "HTTPRoute",
+    metadata,
+    spec: {
+      parentRefs: [{ name: "public" }],
+      hostnames: [`${name}.example`],
+      rules: [{ backendRefs: [{ name, port: 80 }] }],
+    },
+  };
+  return [service, route, own];
+}
+
+function specOf(name: string, routed: boolean): Record<string, unknown> {
+  return {
+    replicas: 1,
+    selector: { matchLabels: { app: name } },
+    template: templateOf(name, "1"),
+    ...(routed ? { traffic: { service: name, routes: [{ httpRoute: { name } }] } } : {}),
+    analysis: { disabled: true },
+    bake: "1s",
+  };
+}
+
+export function templateOf(name: string, version: string): unknown {
+  return { metadata: { labels: { app: name } }, spec: { containers: [{ name: "web", image: `web:${version}` }] } };
+}
+
+function configOf(server: string, token: string): object {
+  return {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "proxy", cluster: { server, "insecure-skip-tls-verify": true } }],
+    users: [{ name: "user", user: { token } }],
+    contexts: [{ name: "proxy", context: { cluster: "proxy", user: "user" } }],
+    "current-context": "proxy",
+  };
+}

@@ -1,0 +1,72 @@
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { ensureBinaries } from "../cluster/binaries.ts";
+import { bold, say, table } from "../demo/terminal.ts";
+import { benchBurst, benchRest, benchWrites } from "./fleet.ts";
+import { benchJudge } from "./judge.ts";
+import { benchPlan } from "./plan.ts";
+import { benchRevert } from "./revert.ts";
+import type { Row } from "./row.ts";
+
+const USAGE = `npm run bench [-- NAME ... options]
+
+  judge    how often a healthy release is reverted, and how soon a bad one
+  plan     what one decision costs
+  revert   from the answer that shows a breach to the route at 0, one and twenty
+  writes   writes of one canary, and after an abort
+  rest     many Rollouts at rest, restarted, and the Lease handed over
+  burst    many canaries at once
+
+  --rollouts N   how many for rest (default 2000) and burst (default 500)
+`;
+
+const BENCHES: Readonly<Record<string, (rollouts: number | undefined) => Promise<Row[]>>> = {
+  plan: () => benchPlan(),
+  revert: () => benchRevert(),
+  writes: () => benchWrites(),
+  burst: (rollouts = 500) => benchBurst(rollouts),
+  rest: (rollouts = 2_000) => benchRest(rollouts),
+};
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { rollouts: { type: "string" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help === true) {
+    say(USAGE);
+    return 0;
+  }
+  const wanted = positionals.length === 0 ? ["judge", ...Object.keys(BENCHES)] : positionals;
+  const unknown = wanted.find((name) => name !== "judge" && BENCHES[name] === undefined);
+  if (unknown !== undefined) {
+    process.stderr.write(`"${unknown}" is no benchmark.\n\n${USAGE}`);
+    return 2;
+  }
+  const rollouts = values.rollouts === undefined ? undefined : Number(values.rollouts);
+  if (wanted.includes("judge")) await benchJudge();
+  const named = wanted.filter((name) => name !== "judge");
+  if (named.length === 0) return 0;
+  if (named.some((name) => name !== "plan")) await ensureBinaries();
+  const rows: Row[] = [];
+  for (const name of named) {
+    process.stderr.write(`${name} …\n`);
+    rows.push(...((await BENCHES[name]?.(rollouts)) ?? []));
+  }
+  say(bold(`\nMeasured on ${cpus().length} cores, control plane, load and operator on one machine\n`));
+  say(
+    table(
+      ["what", "budget", "measured", "how"],
+      rows.map(({ what, budget, measured, how }) => [what, budget, measured, how]),
+    ),
+  );
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+setTimeout(() => process.exit(), 1_000).unref();
