@@ -157,6 +157,22 @@ describe("rule 11: what the spec no longer names is put back before anything els
     });
   });
 
+  test("a route that its author deletes in a release holds it, and a breach takes the others back", () => {
+    const play = withTwoRoutes();
+    play.objects.remove("HTTPRoute", "other");
+    play.forMs(300_000);
+    expect([play.phase, play.reason, play.weights]).toEqual([
+      "Progressing",
+      "RouteMissing",
+      { web: 3, "web-canary": 1 },
+    ]);
+    play.requests.bad.add("v2");
+    play.until("Reverted");
+    expect(play.traffic).toEqual({ v1: 1 });
+    play.settles();
+    servesAlone(play, "v1");
+  });
+
   test("a route that is added in a release takes part", () => {
     const play = underWay(25);
     play.objects.create(routeOf("other"), play.nowMs);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { HorizontalPodAutoscaler } from "../../../src/api/kubernetes.ts";
+import type { EndpointSlice, HorizontalPodAutoscaler } from "../../../src/api/kubernetes.ts";
 import { expectSound, servesAlone } from "./expectations.ts";
 import { atRest, type Play, underWay } from "./play.ts";
 
@@ -23,6 +23,18 @@ describe("rule 4: with routes stable stays at full size", () => {
     play.ready("v2");
     play.until("Healthy");
     expect(play.failures).toEqual([]);
+    expect(play.wrongs).toEqual([]);
+  });
+
+  test("ready pods that the canary Service does not lead to are as good as none", () => {
+    const play = underWay(25);
+    play.manners.slices = "stand";
+    play.objects.change<EndpointSlice>("EndpointSlice", "web-canary", (slice) => ({ ...slice, endpoints: [] }));
+    play.forget().run(({ weights }) => weights["web-canary"] === 0);
+    expect(play.story.at(-1)).toMatch(/^00:03 give the canary 0 %/);
+    expect([play.phase, play.reason]).toEqual(["Progressing", "CanaryLost"]);
+    play.manners.slices = "follow";
+    play.until("Healthy");
     expect(play.wrongs).toEqual([]);
   });
 
