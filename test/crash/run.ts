@@ -24,7 +24,7 @@ export interface Outcome {
 export type Killer = (write: PassingWrite) => Fate;
 
 const ROLLOUTS = defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts");
-const ACT_PATIENCE_MS = 120_000;
+const ACT_PATIENCE_MS = 400_000;
 const SETTLE_PATIENCE_MS = 60_000;
 const QUIET_MS = 3_000;
 

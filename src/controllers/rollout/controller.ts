@@ -44,12 +44,16 @@ export interface Shell {
 const CONTROLLER = "rollout";
 /** A cache that has not shown our own write by then is asked around. */
 const CATCH_UP_MS = 50;
+/** How often a status is written in which only counts change. */
+const MINOR_MS = 2_000;
 
 /** Gather, plan, act for each Rollout that something happened to. */
 export class RolloutController {
   readonly #shell: Shell;
   readonly #queue: WorkQueue;
   readonly #measurements: Measurements;
+  /** When status was last written, by the monotonic clock. */
+  readonly #toldMs = new Map<Key, number>();
   readonly #currency: Currency;
   /** What was last thrown where something was to be decided, by Rollout. */
   readonly #faults = new Map<Key, string>();
@@ -161,6 +165,11 @@ export class RolloutController {
       snapshot = { ...snapshot, ...optional("templateProblem", templateProblem) };
       plan = deciding(() => planRollout(snapshot, routers));
     }
+    const patienceMs = this.#patienceMs(key, plan);
+    if (patienceMs > 0) {
+      const { status: _later, ...rest } = plan;
+      plan = rest;
+    }
     const { written, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
     this.#report(key, snapshot, plan, metrics);
@@ -178,8 +187,19 @@ export class RolloutController {
       nowMs,
       routesOf(snapshot),
     );
-    const waits = [plan.checkAgainInMs, askInMs].filter((ms) => ms !== undefined);
+    const again = patienceMs > 0 ? patienceMs : undefined;
+    const waits = [plan.checkAgainInMs, askInMs, again].filter((ms) => ms !== undefined);
     return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  /** Milliseconds for which a status that differs in counts alone may wait, so that ten pods which come up are not ten writes. */
+  #patienceMs(key: Key, { status, minor }: RolloutPlan): number {
+    if (status === undefined) return 0;
+    const nowMs = this.#shell.clock.monotonicMs();
+    const leftMs = (this.#toldMs.get(key) ?? Number.NEGATIVE_INFINITY) + MINOR_MS - nowMs;
+    if (minor === true && leftMs > 0) return leftMs;
+    this.#toldMs.set(key, nowMs);
+    return 0;
   }
 
   /** What is known, what the API server said of the template, and whether the analysis can work. */
@@ -247,6 +267,7 @@ export class RolloutController {
   }
 
   #forget(key: Key): void {
+    this.#toldMs.delete(key);
     this.#currency.forget(key);
     this.#faults.delete(key);
     this.#templates.forget(key);

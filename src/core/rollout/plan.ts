@@ -7,13 +7,15 @@ import { decide } from "./decide.ts";
 import { replicaSetOf } from "./objects.ts";
 import { ordersOf } from "./requests.ts";
 import type { AnalysisMemory, Snapshot } from "./snapshot.ts";
-import { statusOf } from "./status.ts";
+import { isMinor, statusOf } from "./status.ts";
 import type { Target } from "./target.ts";
 import { conditionOf, observe, type Routers, type World } from "./world.ts";
 
 export interface RolloutPlan extends Plan<RolloutStatus> {
   /** What the judge knows now; the shell keeps it for the next pass. */
   readonly memory?: AnalysisMemory;
+  /** The status changed in counts and words alone: it may wait a moment for more of them. */
+  readonly minor?: boolean;
   /** What would be made of a template that nothing is known of yet: whoever carries the plan out asks the API server about
    * it first. */
   readonly unproven?: ReplicaSet;
@@ -37,7 +39,7 @@ export function planRollout(snapshot: Snapshot, routers: Routers): RolloutPlan {
   return {
     ...(unproven === undefined ? {} : { unproven }),
     writes: converge(target, world, routers),
-    ...(status === undefined ? {} : { status }),
+    ...(status === undefined ? {} : { status, minor: isMinor(world.status, status) }),
     notices: noticesOf(world, target),
     ...(target.checkAgainInMs === undefined ? {} : { checkAgainInMs: target.checkAgainInMs }),
     ...(analysed === undefined ? {} : { memory: analysed.memory }),

@@ -58,6 +58,25 @@ export function statusOf(
   return canonicalJson(next) === canonicalJson(before) ? undefined : next;
 }
 
+/** Whether only counts of pods and the words about them differ: nothing rests on those, and more of them come soon. */
+export function isMinor(before: RolloutStatus, next: RolloutStatus): boolean {
+  return canonicalJson(essence(before)) === canonicalJson(essence(next));
+}
+
+function essence(status: RolloutStatus): unknown {
+  const { replicas: _pods, readyReplicas: _ready, message: _words, display, stable, canary, weights, ...rest } = status;
+  const conditions = status.conditions?.map(({ type, status: truth, reason }) => [type, truth, reason]);
+  const shown = [
+    display?.step,
+    display?.weight,
+    stable?.revision,
+    canary?.revision,
+    weights?.desired,
+    weights?.writtenBp,
+  ];
+  return { ...rest, conditions, shown };
+}
+
 /** Counts in a hold change with every scrape: its words are brought up to date when the metrics beside them are. */
 function messageOf({ status }: World, target: Target, analysis: RolloutStatus["analysis"]): string {
   const same = status.phase === target.phase && conditionOf(status, "Ready")?.reason === target.reason;

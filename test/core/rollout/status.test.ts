@@ -124,3 +124,26 @@ describe("events", () => {
     expect(play.notices).toEqual(["Warning MetricsUnavailable: holding: error-rate: connection refused"]);
   });
 });
+
+describe("planRollout().minor", () => {
+  /** Plays until a pass has something to say. */
+  const next = (play: Play) => {
+    do play.step();
+    while (play.last?.status === undefined);
+    return play.last;
+  };
+
+  test("is true where a pod more or less is all that changed", () => {
+    const play = atRest();
+    play.ready("v1", 3);
+    const { status, minor } = next(play);
+    expect({ minor, ready: status?.readyReplicas }).toEqual({ minor: true, ready: 3 });
+  });
+
+  test("is false where a release begins", () => {
+    const play = atRest();
+    play.deploy("v2");
+    const { status, minor } = next(play);
+    expect({ minor, phase: status?.phase }).toEqual({ minor: false, phase: "Progressing" });
+  });
+});
