@@ -41,7 +41,8 @@ async function main([role, ...args]: readonly string[]): Promise<number> {
 }
 
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  process.exit(code); // Whatever is still open: who lost the Lease ends now.
 } catch (error) {
   if (error instanceof ConfigError) refuse(error.message);
   if (!(error instanceof CommanderError)) {

@@ -11,19 +11,52 @@ import { type MetricsSource, PrometheusClient } from "./metrics/prometheus.ts";
 import type { Logger } from "./telemetry/log.ts";
 import { routers } from "./traffic/routers.ts";
 
-/** Runs the operator until the signal is aborted, or the Lease is lost.
- * @returns the exit code: 0 after a stop that was asked for, 1 where the Lease was lost */
+/** What a stop waits for at most: the passes under way, and the last Events. */
+const PASSES_END_MS = 10_000;
+const EVENTS_END_MS = 500;
+
+/** Runs the operator until the signal is aborted, or the Lease is lost. Nothing of it goes on when this ends.
+ * @returns the exit code: 0 after a stop that was asked for, 1 where the Lease was lost
+ * @throws Error with a sentence where it cannot start */
 export async function runOperator(config: Config, log: Logger, signal: AbortSignal): Promise<number> {
+  const ended = new AbortController();
   const client = new ApiClient(() => loadKubeConfig(config.kubeconfig), { userAgent: "zenith-operator" });
+  const open: { close(): Promise<void> }[] = [client];
+  try {
+    return await run(config, log, { client, open, asked: signal, signal: AbortSignal.any([signal, ended.signal]) });
+  } finally {
+    ended.abort();
+    for (const one of open.reverse()) await one.close();
+  }
+}
+
+interface Running {
+  readonly client: ApiClient;
+  /** What is to be closed at the end. */
+  readonly open: { close(): Promise<void> }[];
+  /** Aborted when a stop is asked for. */
+  readonly asked: AbortSignal;
+  /** Aborted then, and when this operator ends for another reason. */
+  readonly signal: AbortSignal;
+}
+
+async function run(config: Config, log: Logger, { client, open, asked, signal }: Running): Promise<number> {
   const resources = new Resources(client);
   const onRestoredServer = (kind: string) => endRestored(kind, log);
   const caches = makeCaches(client, config.namespaces, { log, onRestoredServer });
-  for (const reflector of caches.reflectors) void reflector.run(signal);
-  const health = await serveEndpoints(config.healthProbeBindAddress, {
+  const pages = {
     "/healthz": async () => ({ code: 200, type: "text/plain", body: "ok\n" }),
     "/readyz": readiness(caches.reflectors),
-  });
-  const metrics = await serveEndpoints(config.metricsBindAddress, { "/metrics": metricsText });
+  };
+  const health = await serveEndpoints(config.healthProbeBindAddress, pages, "--health-probe-bind-address");
+  if (health !== undefined) open.push(health);
+  const numbers = await serveEndpoints(
+    config.metricsBindAddress,
+    { "/metrics": metricsText },
+    "--metrics-bind-address",
+  );
+  if (numbers !== undefined) open.push(numbers);
+  for (const reflector of caches.reflectors) void reflector.run(signal);
   await synced(caches.reflectors, (ms) => systemClock.sleep(ms, signal), signal, log);
   const elector = new Elector(resources, { namespace: config.leaderElectionNamespace, name: "zenith-operator", log });
   if (config.leaderElect) {
@@ -32,7 +65,7 @@ export async function runOperator(config: Config, log: Logger, signal: AbortSign
       if (!elector.mayWrite()) throw new Error("This process no longer leads; nothing more is written");
     });
   }
-  const recorder = new EventRecorder(resources, elector.identity, { log });
+  const events = new EventRecorder(resources, elector.identity, { log });
   const controller = new RolloutController({
     sources: caches.sources,
     term: () => (config.leaderElect ? elector.term() : undefined),
@@ -41,7 +74,7 @@ export async function runOperator(config: Config, log: Logger, signal: AbortSign
     resources,
     routers,
     metrics: prometheusOf(config),
-    events: recorder,
+    events,
     clock: systemClock,
     now: () => systemClock.now() + client.serverTimeOffsetMs(),
     log,
@@ -51,13 +84,13 @@ export async function runOperator(config: Config, log: Logger, signal: AbortSign
     log.info({ identity: elector.identity, rollouts: caches.sources.rollouts.size, term: elector.term() }, "leading");
     controller.start();
   }
-  const end = config.leaderElect ? await elector.hold(signal) : await aborted(signal);
+  const end = config.leaderElect ? await elector.hold(asked) : await aborted(asked);
   log.info({}, end === "lost" ? "the Lease was lost; ending" : "stopping");
-  await Promise.race([controller.stop(), systemClock.sleep(10_000)]);
-  if (config.leaderElect && end !== "lost") await elector.release();
-  await Promise.all([health?.close(), metrics?.close()]);
-  await client.close();
-  return end === "lost" ? 1 : 0;
+  await atMost(PASSES_END_MS, controller.stop());
+  if (end === "lost") return 1;
+  await atMost(EVENTS_END_MS, events.flush());
+  if (config.leaderElect) await elector.release();
+  return 0;
 }
 
 /** The caches are of another world, and so is what is remembered of them: only a new process knows nothing wrong. */
@@ -67,6 +100,12 @@ function endRestored(kind: string, log: Logger): never {
     "the API server is older than what was seen of it: restored from a backup? Ending, to begin afresh",
   );
   process.exit(1);
+}
+
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([work, systemClock.sleep(ms, done.signal)]);
+  done.abort(); // A timer that is left over would keep the process.
 }
 
 function aborted(signal: AbortSignal): Promise<"stopped"> {

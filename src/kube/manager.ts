@@ -4,35 +4,64 @@ import type { Logger } from "../telemetry/log.ts";
 import { registry } from "../telemetry/metrics.ts";
 import type { Reflector } from "./reflector.ts";
 
-/** Serves plain answers by path: health, readiness, metrics. `:8080` listens on all addresses, `127.0.0.1:0` on one; ""
- * and "0" turn it off. */
+export interface HttpAnswer {
+  readonly code: number;
+  readonly type: string;
+  readonly body: string;
+}
+type Answers = Readonly<Record<string, () => Promise<HttpAnswer>>>;
+
+/** Serves plain answers by path: health, readiness, metrics. `:8080` listens on all addresses, `127.0.0.1:0` and `[::1]:0` on
+ * one; "" and "0" turn it off.
+ * @param setting what the address was given as, for the sentence where it cannot be had
+ * @throws Error with that sentence */
 export async function serveEndpoints(
   address: string,
-  answers: Readonly<Record<string, () => Promise<{ code: number; type: string; body: string }>>>,
+  answers: Answers,
+  setting: string,
 ): Promise<{ port: number; close(): Promise<void> } | undefined> {
   if (address === "" || address === "0") return undefined;
   const colon = address.lastIndexOf(":");
-  const [host, port] = [address.slice(0, colon), Number(address.slice(colon + 1))];
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   const server = createServer((request, response) => void answer(request, response, answers));
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host === "" ? undefined : host, () => resolve());
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(Number(address.slice(colon + 1)), host === "" ? undefined : host, () => resolve());
+    });
+  } catch (cause) {
+    throw new Error(`Cannot listen at ${setting}=${address}: ${reasonOf(cause)}`, { cause });
+  }
   return { port: (server.address() as { port: number }).port, close: () => closeOf(server) };
 }
 
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  answers: Readonly<Record<string, () => Promise<{ code: number; type: string; body: string }>>>,
-): Promise<void> {
-  const path = (request.url ?? "").split("?")[0] ?? "";
-  const found = request.method === "GET" && Object.hasOwn(answers, path) ? answers[path] : undefined;
-  const { code, type, body } =
-    found === undefined ? { code: 404, type: "text/plain", body: "not found\n" } : await found();
+function reasonOf(error: unknown): string {
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: "something else listens there; choose another port, or 0 for nowhere",
+    EACCES: "this port needs rights that we do not have; choose one from 1024 up",
+    EADDRNOTAVAIL: "this machine has no such address; leave the host out to listen on all",
+    ENOTFOUND: "this host has no address; leave it out to listen on all",
+  };
+  return reasons[code] ?? message;
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, answers: Answers): Promise<void> {
+  const { code, type, body } = await answerOf(request, answers);
   response.writeHead(code, { "content-type": type, "x-content-type-options": "nosniff" }).end(body);
+}
+
+async function answerOf({ url = "", method }: IncomingMessage, answers: Answers): Promise<HttpAnswer> {
+  const path = url.split("?")[0] ?? "";
+  const found = method === "GET" && Object.hasOwn(answers, path) ? answers[path] : undefined;
+  try {
+    return found === undefined ? { code: 404, type: "text/plain", body: "not found\n" } : await found();
+  } catch (error) {
+    // A page that fails is no reason to end what it tells about.
+    return { code: 500, type: "text/plain", body: `${error instanceof Error ? error.message : String(error)}\n` };
+  }
 }
 
 function closeOf(server: Server): Promise<void> {
@@ -41,9 +70,7 @@ function closeOf(server: Server): Promise<void> {
 }
 
 /** Ready when every cache has seen a whole list: followers too, so that taking over is quick. */
-export function readiness(
-  reflectors: readonly Reflector<KubeObject>[],
-): () => Promise<{ code: number; type: string; body: string }> {
+export function readiness(reflectors: readonly Reflector<KubeObject>[]): () => Promise<HttpAnswer> {
   return async () => {
     const kinds = reflectors.filter(({ store }) => !store.hasSynced()).map(({ type }) => type.kind);
     const waiting = [...new Set(kinds)];
@@ -53,7 +80,7 @@ export function readiness(
   };
 }
 
-export async function metricsText(): Promise<{ code: number; type: string; body: string }> {
+export async function metricsText(): Promise<HttpAnswer> {
   return { code: 200, type: registry.contentType, body: await registry.metrics() };
 }
 

@@ -3,57 +3,24 @@ import type { JsonPatchOperation, KubeObject, ObjectRef } from "../../src/api/ku
 import { FakeClock } from "../../src/kube/clock.ts";
 import { Elector, type ElectorOptions, isLaterTerm } from "../../src/kube/leader.ts";
 import { Resources } from "../../src/kube/resource.ts";
-import { applyPatch } from "../support/json-patch.ts";
-import {
-  type Answer,
-  json,
-  refusal,
-  type ScriptedServer,
-  saysNothing,
-  startScriptedServer,
-} from "./scripted-server.ts";
-
-interface Lease extends KubeObject {
-  readonly spec: Readonly<Record<string, unknown>>;
-}
+import { LeaseKeeper } from "./lease.ts";
+import { type Answer, refusal, type ScriptedServer, saysNothing, startScriptedServer } from "./scripted-server.ts";
 
 let server: ScriptedServer;
-let lease: Lease | undefined;
+let keeper: LeaseKeeper;
 let stop: AbortController;
 beforeEach(async () => {
   server = await startScriptedServer();
   stop = new AbortController();
-  lease = undefined;
-  server.play(keepsLease);
+  keeper = new LeaseKeeper();
+  server.play(keeper.answer);
 });
 afterEach(async () => {
   stop.abort();
   await server.stop();
 });
 
-let versions = 100;
-function kept(object: Lease, uid = object.metadata.uid): Lease {
-  return {
-    ...object,
-    metadata: { ...object.metadata, ...(uid === undefined ? {} : { uid }), resourceVersion: `${++versions}` },
-  };
-}
-
-/** The one object of these stories. */
-const keepsLease: Answer = (response, seen) => {
-  const body = seen.body === "" ? undefined : JSON.parse(seen.body);
-  if (seen.method === "POST") {
-    if (lease !== undefined) return refusal(409, "AlreadyExists")(response, seen);
-    lease = kept(body as Lease, `lease-${++versions}`);
-  } else if (lease === undefined) return refusal(404, "NotFound")(response, seen);
-  else if (seen.method === "PATCH") {
-    const operations = body as JsonPatchOperation[];
-    const based = operations.find(({ path }) => path === "/metadata/resourceVersion") as { value?: unknown };
-    if (based?.value !== lease.metadata.resourceVersion) return refusal(409, "Conflict")(response, seen);
-    lease = kept(applyPatch(lease, operations));
-  }
-  return json(200, lease)(response, seen);
-};
+const holder = (): unknown => keeper.holder;
 
 /** Knows when all answers are in, so that a clock may go on. */
 class Watched extends Resources {
@@ -119,20 +86,18 @@ async function together(ms: number, ...candidates: readonly Candidate[]): Promis
     for (const candidate of candidates) await candidate.pass(Math.min(250, leftMs));
 }
 
-const holder = (): unknown => lease?.spec.holderIdentity;
-
 describe("Elector", () => {
   test("makes the Lease where there is none, leads, and renews it", async () => {
     const a = new Candidate("a").run();
     await a.pass(250);
     expect(a.leads).toBe(true);
     expect(a.elector.mayWrite()).toBe(true);
-    expect(lease?.spec).toMatchObject({ holderIdentity: "a", leaseDurationSeconds: 15, leaseTransitions: 0 });
-    expect(lease?.spec.renewTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
-    const { acquireTime, renewTime } = lease?.spec ?? {};
+    expect(keeper.lease?.spec).toMatchObject({ holderIdentity: "a", leaseDurationSeconds: 15, leaseTransitions: 0 });
+    expect(keeper.lease?.spec.renewTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+    const { acquireTime, renewTime } = keeper.lease?.spec ?? {};
     await a.pass(60_000);
-    expect(lease?.spec.acquireTime).toBe(acquireTime);
-    expect(lease?.spec.renewTime).not.toBe(renewTime);
+    expect(keeper.lease?.spec.acquireTime).toBe(acquireTime);
+    expect(keeper.lease?.spec.renewTime).not.toBe(renewTime);
     expect(server.seen.filter(({ method }) => method === "PATCH").length).toBeGreaterThanOrEqual(25);
     expect(a.elector.mayWrite()).toBe(true);
   });
@@ -160,7 +125,7 @@ describe("Elector", () => {
     }
     expect(b.leads).toBe(true);
     expect(holder()).toBe("b");
-    expect(lease?.spec.leaseTransitions).toBe(1);
+    expect(keeper.lease?.spec.leaseTransitions).toBe(1);
     expect(isLaterTerm(b.elector.term() ?? "", term)).toBe(true);
     await a.pass(250);
     expect(a.end).toBe("lost");
@@ -172,11 +137,11 @@ describe("Elector", () => {
   test("who wakes late does not take the Lease up again, even where nobody else did", async () => {
     const a = new Candidate("a").run();
     await a.pass(1_000);
-    const version = lease?.metadata.resourceVersion;
+    const version = keeper.lease?.metadata.resourceVersion;
     a.clock.freeze(30_000);
     await a.pass(250);
     expect(a.end).toBe("lost");
-    expect(lease?.metadata.resourceVersion).toBe(version);
+    expect(keeper.lease?.metadata.resourceVersion).toBe(version);
   });
 
   test("one of two takes a Lease that has run out", async () => {
@@ -185,7 +150,7 @@ describe("Elector", () => {
     const [a, b] = [new Candidate("a").run(), new Candidate("b").run()];
     for (let ms = 0; ms < 20_000; ms += 250) await Promise.all([a.pass(250), b.pass(250)]);
     expect([a.leads, b.leads].filter(Boolean)).toHaveLength(1);
-    expect(lease?.spec.leaseTransitions).toBe(1);
+    expect(keeper.lease?.spec.leaseTransitions).toBe(1);
   });
 
   test("gives the Lease back, and the next leads within 2 s", async () => {
@@ -204,7 +169,7 @@ describe("Elector", () => {
   test("gives back nothing that is another's", async () => {
     const a = new Candidate("a").run();
     await a.pass(250);
-    lease = kept({ ...(lease as Lease), spec: { ...lease?.spec, holderIdentity: "b" } });
+    keeper.edit({ holderIdentity: "b" });
     await a.elector.release();
     expect(holder()).toBe("b");
   });
@@ -214,7 +179,7 @@ describe("Elector", () => {
     test(`is over at once where the Lease ${name}`, async () => {
       const a = new Candidate("a").run();
       await a.pass(3_000);
-      lease = kept({ ...(lease as Lease), spec: { ...lease?.spec, holderIdentity, leaseTransitions: 7 } });
+      keeper.edit({ holderIdentity, leaseTransitions: 7 });
       await a.pass(2_000);
       expect(a.end).toBe("lost");
       expect(a.elector.mayWrite()).toBe(false);
@@ -225,7 +190,7 @@ describe("Elector", () => {
     const a = new Candidate("a").run();
     await a.pass(1_000);
     const term = a.elector.term();
-    lease = undefined;
+    keeper.lease = undefined;
     await a.pass(2_000);
     expect(a.end).toBeUndefined();
     expect(holder()).toBe("a");
@@ -236,7 +201,7 @@ describe("Elector", () => {
     refuses: refusal(500, "InternalError"),
     forbids: refusal(403, "Forbidden"),
     "always finds a conflict": (response, seen) =>
-      seen.method === "GET" ? keepsLease(response, seen) : refusal(409, "Conflict")(response, seen),
+      seen.method === "GET" ? keeper.answer(response, seen) : refusal(409, "Conflict")(response, seen),
   };
   for (const [name, given] of Object.entries(outages))
     test(`is over 10 s after the last renewal where the server ${name}`, async () => {
@@ -253,10 +218,10 @@ describe("Elector", () => {
     const a = new Candidate("a").run();
     await a.pass(4_250);
     const late: (() => void)[] = [];
-    server.play((response, seen) => void late.push(() => keepsLease(response, seen)));
+    server.play((response, seen) => void late.push(() => keeper.answer(response, seen)));
     for (let ms = 0; ms < 11_000; ms += 250) await a.clock.advance(250);
     expect([a.end, a.elector.mayWrite()]).toEqual(["lost", false]);
-    server.play(keepsLease);
+    server.play(keeper.answer);
     for (const answer of late) answer();
     await a.settle();
     expect(a.elector.mayWrite()).toBe(false);
@@ -267,7 +232,7 @@ describe("Elector", () => {
     await a.pass(4_250);
     server.play(refusal(500, "InternalError"));
     await a.pass(7_000);
-    server.play(keepsLease);
+    server.play(keeper.answer);
     await a.pass(10_000);
     expect([a.end, a.elector.mayWrite()]).toEqual([undefined, true]);
   });
@@ -280,7 +245,7 @@ describe("Elector", () => {
     server.play(saysNothing);
     await a.clock.advance(2_000); // Its renewal is under way.
     stop.abort();
-    server.play(keepsLease);
+    server.play(keeper.answer);
     await waiting;
     await a.clock.advance(0);
     expect(a.end).toBe("stopped");
