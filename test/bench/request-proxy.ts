@@ -12,6 +12,8 @@ import { Agent, request } from "node:https";
 export interface PassingRequest {
   readonly method: string;
   readonly path: string;
+  /** What was sent along; a query of Prometheus stands there. */
+  body: string;
   readonly sentMs: number;
   answeredMs?: number;
 }
@@ -52,7 +54,7 @@ export class RequestProxy {
 
   #pass(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const { method = "GET", url: path = "/" } = incoming;
-    const own: PassingRequest = { method, path, sentMs: performance.now() };
+    const own: PassingRequest = { method, path, body: "", sentMs: performance.now() };
     this.requests.push(own);
     const { hostname, port, protocol } = this.#upstream;
     const headers = { ...incoming.headers, host: this.#upstream.host };
@@ -66,6 +68,9 @@ export class RequestProxy {
     });
     upstream.on("error", () => outgoing.destroy());
     outgoing.on("close", () => upstream.destroy());
+    incoming.on("data", (chunk: Buffer) => {
+      own.body += chunk.toString();
+    });
     incoming.pipe(upstream);
   }
 }

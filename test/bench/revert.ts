@@ -99,7 +99,7 @@ async function twenty(): Promise<Row> {
     await lab.until(TWENTY, ({ status }) => status?.phase === "Reverted", "all are taken back");
     const delays = names.map((name) => {
       const at = loweredMs.get(name) ?? Number.NaN;
-      const own = prometheus.requests.filter((r) => decodeURIComponent(r.path).includes(`"${name}"`));
+      const own = prometheus.requests.filter(({ path, body }) => decodeURIComponent(path + body).includes(`|${name}"`));
       return at - Math.max(...own.map((r) => r.answeredMs ?? Number.NaN).filter((answered) => answered < at));
     });
     return {
