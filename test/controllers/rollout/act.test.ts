@@ -439,3 +439,51 @@ describe("act() moves a selector after the ReplicaSet was stamped with the term"
     expect(sent()).toEqual(["PATCH services/a"]);
   });
 });
+
+describe("act() leaves no trace of itself in what others apply", () => {
+  const selector = { "f:spec": { "f:selector": {} } };
+  const helm = { manager: "helm", operation: "Apply", fieldsV1: selector };
+  const ours = { manager: "zenith", operation: "Update", fieldsV1: selector };
+  const owned = (version: number, ...managedFields: object[]): Answer =>
+    json(200, {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { namespace: "shop", name: "a", resourceVersion: `${version}`, managedFields },
+    });
+  const shared: Write = { ...patched("a"), shared: ["/spec/selector"] } as Write;
+  const path = `${SERVICES}/a`;
+
+  test("takes its entry out with a second patch, and waits for that one's version", async () => {
+    server.play(answering({ [`PATCH ${path}`]: [owned(20, helm, ours), owned(21, helm)] }));
+    const { written, error } = await acted({ writes: [shared] });
+    expect(error).toBeUndefined();
+    expect(bodyOf(1)).toEqual([
+      { op: "replace", path: "/metadata/resourceVersion", value: "20" },
+      { op: "replace", path: "/metadata/managedFields", value: [helm] },
+    ]);
+    expect([...written.values()].map(({ version }) => version)).toEqual(["21"]);
+  });
+
+  test("sends none where nobody applies the object, and none for what is not shared", async () => {
+    server.play(answering({ [`PATCH ${path}`]: [owned(20, ours), owned(21, helm, ours)] }));
+    await acted({ writes: [shared, patched("a")] });
+    expect(sent()).toEqual(["PATCH services/a", "PATCH services/a"]);
+  });
+
+  test("tries again on what it is by then where someone writes in between", async () => {
+    const answers = [owned(20, helm, ours), refusal(409, "Conflict"), owned(23, helm)];
+    server.play(answering({ [`PATCH ${path}`]: answers, [`GET ${path}`]: owned(22, helm, ours) }));
+    const { written, error } = await acted({ writes: [shared] });
+    expect(error).toBeUndefined();
+    expect(sent()).toEqual(["PATCH services/a", "PATCH services/a", "GET services/a", "PATCH services/a"]);
+    expect(bodyOf(-1)).toContainEqual({ op: "replace", path: "/metadata/resourceVersion", value: "22" });
+    expect([...written.values()].map(({ version }) => version)).toEqual(["23"]);
+  });
+
+  test("lets it be where others always write in between: what was wanted stands", async () => {
+    const answers = [owned(20, helm, ours), refusal(409, "Conflict")];
+    server.play(answering({ [`PATCH ${path}`]: answers, [`GET ${path}`]: owned(22, helm, ours) }));
+    expect((await acted({ writes: [shared] })).error).toBeUndefined();
+    expect(sent().length).toBeLessThan(15);
+  });
+});
