@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 /** Every reason that the code can give is told in docs/reference/reasons.md, and none that it cannot. */
 
 const FOLDERS = ["src/core/rollout", "src/core", "src/traffic"];
-const FILES = ["src/controllers/rollout/preflight.ts"];
+const FILES = ["preflight.ts", "faults.ts", "make.ts"].map((name) => `src/controllers/rollout/${name}`);
 
 /** What else is written in CamelCase there. */
 const NO_REASONS = new Set([
@@ -13,6 +13,7 @@ const NO_REASONS = new Set([
   ...["Pending", "Progressing", "Failed"], // phases
   ...["Fail", "Hold", "Pass", "Continue", "Unsure", "Error"], // verdicts
   ...["Ready", "True", "False", "Normal", "Warning"], // conditions and Events
+  ...["Undecidable"], // an error
   ...["Accepted", "ResolvedRefs", "ExternalName"], // others' words
 ]);
 

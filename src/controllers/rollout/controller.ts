@@ -1,7 +1,5 @@
 import { type KubeObject, type Route, refOf } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
-import { UnitError } from "../../api/units.ts";
-import { impossibleStatus } from "../../core/rollout/impossible.ts";
 import { optional } from "../../core/rollout/optional.ts";
 import { planRollout, type RolloutPlan } from "../../core/rollout/plan.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
@@ -18,7 +16,9 @@ import type { Logger } from "../../telemetry/log.ts";
 import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "../../telemetry/metrics.ts";
 import { act } from "./act.ts";
 import { Currency, type CurrencyOptions } from "./currency.ts";
+import { deciding, Faults, Undecidable } from "./faults.ts";
 import { gather } from "./gather.ts";
+import { NameTaken } from "./make.ts";
 import { Measurements } from "./measurements.ts";
 import { Preflight } from "./preflight.ts";
 import { type Key, keyOf, type Sources } from "./sources.ts";
@@ -44,6 +44,8 @@ export interface Shell {
 const CONTROLLER = "rollout";
 /** A cache that has not shown our own write by then is asked around. */
 const CATCH_UP_MS = 50;
+/** A Rollout that is gone, and that the cache still has, is asked for again so often. */
+const GONE_MS = 1_000;
 /** How often a status is written in which only counts change. */
 const MINOR_MS = 2_000;
 
@@ -55,8 +57,7 @@ export class RolloutController {
   /** When status was last written, by the monotonic clock. */
   readonly #toldMs = new Map<Key, number>();
   readonly #currency: Currency;
-  /** What was last thrown where something was to be decided, by Rollout. */
-  readonly #faults = new Map<Key, string>();
+  readonly #faults: Faults;
   readonly #templates: TemplateCheck;
   readonly #preflight: Preflight;
 
@@ -66,6 +67,7 @@ export class RolloutController {
       this.#pass(key),
     );
     this.#currency = new Currency(shell);
+    this.#faults = new Faults(shell);
     this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#queue.add(key));
     this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
     this.#preflight = new Preflight(shell.metrics, (key) => this.#queue.add(key));
@@ -120,7 +122,7 @@ export class RolloutController {
 
   /** One pass. Turns every error into another try, so that one broken object never stops the queue. */
   async #pass(key: Key): Promise<void> {
-    const { clock, log } = this.#shell;
+    const { clock } = this.#shell;
     const startMs = clock.monotonicMs();
     activeWorkers.inc({ controller: CONTROLLER });
     try {
@@ -128,21 +130,42 @@ export class RolloutController {
       this.#queue.forget(key);
       if (againInMs !== undefined) this.#queue.addAfter(key, Math.max(1, againInMs));
       reconciles.inc({ controller: CONTROLLER, result: againInMs === undefined ? "success" : "requeue_after" });
-    } catch (thrown) {
-      const error = thrown instanceof Undecidable ? await this.#tellOf(key, thrown) : thrown;
+    } catch (error) {
       reconciles.inc({ controller: CONTROLLER, result: "error" });
-      if (error !== undefined && !isKind(error, "conflict", "exists", "notFound")) {
-        reconcileErrors.inc({ controller: CONTROLLER });
-        log.error({ rollout: key, error: textOf(error) }, "a pass failed; it is tried again");
-      }
-      // A spec that cannot be read can only be mended; whatever else threw may come right by itself.
-      if (thrown instanceof Undecidable && thrown.cause instanceof UnitError && error === undefined)
-        this.#queue.forget(key);
-      else this.#queue.addRateLimited(key);
+      await this.#failed(key, error);
     } finally {
       activeWorkers.dec({ controller: CONTROLLER });
       reconcileSeconds.observe({ controller: CONTROLLER }, (clock.monotonicMs() - startMs) / 1_000);
     }
+  }
+
+  async #failed(key: Key, thrown: unknown): Promise<void> {
+    const error = thrown instanceof Undecidable ? await this.#tell(key, thrown) : thrown;
+    const isForGood = thrown instanceof Undecidable && thrown.isForGood && error === undefined;
+    if (isForGood) this.#queue.forget(key);
+    else this.#queue.addRateLimited(key);
+    if (error === undefined || error instanceof NameTaken || isKind(error, "conflict", "exists", "notFound")) return;
+    reconcileErrors.inc({ controller: CONTROLLER });
+    this.#shell.log.error({ rollout: key, error: textOf(error) }, "a pass failed; it is tried again");
+  }
+
+  /** @returns what went wrong in telling; undefined where it is told */
+  async #tell(key: Key, fault: Undecidable): Promise<unknown> {
+    const rollout = this.#rollout(key);
+    try {
+      const written = rollout === undefined ? undefined : await this.#faults.tell(rollout, fault);
+      if (written === undefined) return undefined;
+      const { resourceVersion = "0" } = written.metadata;
+      this.#currency.await(key, new Map([[key, { ref: refOf(written), version: resourceVersion }]]));
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  #rollout(key: Key): Rollout | undefined {
+    const [namespace = "", name = ""] = key.split("/");
+    return this.#shell.sources.rollouts.get(namespace, name);
   }
 
   async #reconcile(key: Key): Promise<number | undefined> {
@@ -154,11 +177,11 @@ export class RolloutController {
     if (gathered === undefined) return undefined; // Gone; owner references clean up.
     let snapshot = gathered;
     let plan = deciding(() => planRollout(snapshot, routers));
-    this.#faults.delete(key);
+    this.#faults.forget(key);
     const moves = plan.writes.length > 0;
     if (moves && !(await this.#currency.isCurrent(snapshot.rollout))) {
       this.#measurements.putBack(key, metrics.readings);
-      return CATCH_UP_MS;
+      return this.#currency.hasCaughtUp(key) ? GONE_MS : CATCH_UP_MS;
     }
     if (await this.#templates.refuses(key, snapshot.rollout, plan.unproven)) {
       const templateProblem = this.#templates.problem(key, snapshot.rollout);
@@ -175,6 +198,7 @@ export class RolloutController {
     this.#report(key, snapshot, plan, metrics);
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);
+      if (error instanceof NameTaken) events.record(snapshot.rollout, "Warning", "NameTaken", error.message);
       this.#measurements.putBack(key, metrics.readings);
       throw error;
     }
@@ -204,47 +228,12 @@ export class RolloutController {
 
   /** What is known, what the API server said of the template, and whether the analysis can work. */
   #gather(key: Key, nowMs: number, metrics: MetricsView): Snapshot | undefined {
-    const { sources } = this.#shell;
-    const [namespace = "", name = ""] = key.split("/");
-    const rollout = sources.rollouts.get(namespace, name);
+    const rollout = this.#rollout(key);
     if (rollout === undefined) return undefined;
-    const snapshot = gather(sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
+    const snapshot = gather(this.#shell.sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
     if (snapshot === undefined) return undefined;
     const unusable = this.#preflight.problem(key, rollout, settingsOf(rollout), routesOf(snapshot), nowMs);
     return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
-  }
-
-  /** A Rollout about which nothing can be decided is Failed and says why. Said once: by status, an Event and a line.
-   * @returns what went wrong in telling; undefined where it is told */
-  async #tellOf(key: Key, { cause }: Undecidable): Promise<unknown> {
-    const { sources, resources, events, log, now } = this.#shell;
-    const [namespace = "", name = ""] = key.split("/");
-    const rollout = sources.rollouts.get(namespace, name);
-    if (rollout === undefined) return undefined;
-    const spec = cause instanceof UnitError;
-    const reason = spec ? "SpecImpossible" : "InternalFault";
-    const message = spec ? cause.message : `a fault of Zenith, please report it: ${firstLine(cause)}`;
-    const status = impossibleStatus(rollout, message, now(), reason);
-    if (!spec && this.#faults.get(key) !== message) log.error({ rollout: key, error: textOf(cause) }, "cannot decide");
-    this.#faults.set(key, message);
-    if (status === undefined) return undefined;
-    try {
-      const written = await resources.jsonPatch<Rollout>(
-        refOf(rollout),
-        [
-          { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
-          { op: "add", path: "/status", value: status },
-        ],
-        "status",
-      );
-      const { resourceVersion = "0" } = written.metadata;
-      this.#currency.await(key, new Map([[key, { ref: refOf(written), version: resourceVersion }]]));
-    } catch (error) {
-      return error;
-    }
-    if (spec) log.warn({ rollout: key, error: message }, "the spec cannot be read");
-    events.record(rollout, "Warning", reason, message);
-    return undefined;
   }
 
   /** One line for each decision, none for a pass that changed nothing. */
@@ -269,33 +258,16 @@ export class RolloutController {
   #forget(key: Key): void {
     this.#toldMs.delete(key);
     this.#currency.forget(key);
-    this.#faults.delete(key);
+    this.#faults.forget(key);
     this.#templates.forget(key);
     this.#preflight.forget(key);
     this.#measurements.forget(key);
   }
 }
 
-/** Deciding threw: it is about one object, whatever it is. */
-class Undecidable extends Error {
-  override readonly name = "Undecidable";
-}
-
-function deciding<T>(decide: () => T): T {
-  try {
-    return decide();
-  } catch (cause) {
-    throw new Undecidable("Nothing can be decided", { cause });
-  }
-}
-
 function textOf(error: unknown): string {
   if (error instanceof ApiError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]?.slice(0, 512) ?? "";
 }
 
 function routesOf({ routes }: Snapshot): Route[] {

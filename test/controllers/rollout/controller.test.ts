@@ -142,7 +142,7 @@ describe("RolloutController", () => {
     await systemClock.sleep(300);
     expect(patchesOf("poison")).toBe(1);
     const told = lines.filter(({ rollout }) => rollout === "shop/poison");
-    expect(told.map(({ msg }) => msg)).toEqual(["cannot decide"]);
+    expect(told.map(({ msg }) => msg)).toEqual(["nothing can be decided"]);
     expect(told[0]?.error).toContain("TypeError");
   });
 

@@ -1,0 +1,84 @@
+import { type JsonPatchOperation, refOf } from "../../api/kubernetes.ts";
+import type { Rollout } from "../../api/rollout.ts";
+import { UnitError } from "../../api/units.ts";
+import { impossibleStatus } from "../../core/rollout/impossible.ts";
+import type { EventRecorder } from "../../kube/events.ts";
+import type { Resources } from "../../kube/resource.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { type Key, keyOf } from "./sources.ts";
+
+/** Deciding threw: that is about one object, whatever it is. */
+export class Undecidable extends Error {
+  override readonly name = "Undecidable";
+
+  /** A spec that cannot be read can only be mended; whatever else threw may come right by itself. */
+  get isForGood(): boolean {
+    return this.cause instanceof UnitError;
+  }
+}
+
+/** @throws Undecidable for whatever `decide` throws */
+export function deciding<T>(decide: () => T): T {
+  try {
+    return decide();
+  } catch (cause) {
+    throw new Undecidable("Nothing can be decided", { cause });
+  }
+}
+
+export interface FaultsOptions {
+  readonly resources: Resources;
+  readonly events: EventRecorder;
+  readonly log: Logger;
+  /** Server time in milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** Tells of Rollouts about which nothing can be decided: they are Failed and say why. Each is told of once, by status, an
+ * Event and a line of the log. */
+export class Faults {
+  readonly #options: FaultsOptions;
+  readonly #told = new Map<Key, string>();
+
+  constructor(options: FaultsOptions) {
+    this.#options = options;
+  }
+
+  /** @returns the Rollout as it was written; undefined where status says it already
+   * @throws ApiError */
+  async tell(rollout: Rollout, { cause, isForGood }: Undecidable): Promise<Rollout | undefined> {
+    const { events, log, now } = this.#options;
+    const key = keyOf(rollout);
+    const said = cause instanceof Error ? cause.message : String(cause);
+    const reason = isForGood ? "SpecImpossible" : "InternalFault";
+    const message = isForGood ? said : `a fault of Zenith, please report it: ${firstLine(said)}`;
+    if (this.#told.get(key) !== message) {
+      const stack = cause instanceof Error ? cause.stack : undefined;
+      if (isForGood) log.warn({ rollout: key, error: message }, "the spec cannot be read");
+      else log.error({ rollout: key, error: stack ?? said }, "nothing can be decided");
+    }
+    this.#told.set(key, message);
+    const status = impossibleStatus(rollout, message, now(), reason);
+    if (status === undefined) return undefined;
+    const written = await this.#write(rollout, status);
+    events.record(rollout, "Warning", reason, message);
+    return written;
+  }
+
+  /** It can be decided about again: the next fault is told of, whatever it is. */
+  forget(key: Key): void {
+    this.#told.delete(key);
+  }
+
+  async #write(rollout: Rollout, status: unknown): Promise<Rollout> {
+    const operations: JsonPatchOperation[] = [
+      { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
+      { op: "add", path: "/status", value: status },
+    ];
+    return await this.#options.resources.jsonPatch<Rollout>(refOf(rollout), operations, "status");
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0]?.slice(0, 512) ?? "";
+}
