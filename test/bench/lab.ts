@@ -1,19 +1,20 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { join } from "node:path";
 import { stringify } from "yaml";
 import type { KubeObject, Route } from "../../src/api/kubernetes.ts";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { defineResource } from "../../src/kube/resource.ts";
 import type { Store } from "../../src/kube/store.ts";
-import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { type Cluster, run, startCluster } from "../cluster/cluster.ts";
 import { type Gateway, startGateway } from "../cluster/gateway.ts";
-import { applyCrds, type Operator, startOperator } from "../cluster/playground.ts";
+import { applyCrds, type Operator, ROOT, startOperator } from "../cluster/playground.ts";
 import { Access, TYPES } from "../cluster/watch.ts";
 import { type PassingRequest, RequestProxy } from "./request-proxy.ts";
 
 const ROLLOUTS = defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts");
 
-/** A control plane with kwok's pods, a gateway that only writes status, and an operator whose every request is seen. */
+/** A control plane with kwok's pods, a gateway that only writes status, and an operator, the bundle, whose every request is seen. */
 export class BenchLab {
   readonly cluster: Cluster;
   readonly proxy: RequestProxy;
@@ -39,6 +40,8 @@ export class BenchLab {
   }
 
   static async open(): Promise<BenchLab> {
+    const built = await run(process.execPath, [join(ROOT, "scripts/build.ts")], { cwd: ROOT });
+    if (built.code !== 0) throw new Error(`npm run build failed: ${built.stderr}`);
     const cluster = await startCluster();
     try {
       await Promise.all([cluster.applyGatewayApi(), applyCrds(cluster)]);
@@ -69,7 +72,8 @@ export class BenchLab {
     const kubeconfig = this.cluster.path("bench.yaml");
     writeFileSync(kubeconfig, stringify(configOf(this.proxy.url, this.cluster.token)), { mode: 0o600 });
     const startedMs = performance.now();
-    const operator = await startOperator(this.cluster, [`--kubeconfig=${kubeconfig}`, "--log-level=info", ...flags]);
+    const entry = join(ROOT, "dist/zenith.mjs");
+    const operator = await startOperator(this.cluster, [`--kubeconfig=${kubeconfig}`, ...flags], { entry });
     this.#operator = operator;
     return { tookMs: performance.now() - startedMs, operator };
   }
@@ -100,13 +104,13 @@ export class BenchLab {
       const there = this.rollouts.list().filter(isThere).length;
       if (there >= count) break;
       if (performance.now() > end) throw new Error(`Waited ${patienceMs / 1000} s for ${what}: ${there} of ${count}`);
-      if (performance.now() > told + 5_000) {
+      if (process.stderr.isTTY && performance.now() > told + 5_000) {
         told = performance.now();
         process.stderr.write(`\r  ${what}: ${there} of ${count}   `);
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    process.stderr.write("\r\u001b[K");
+    if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
   }
 
   residentMiB(operator: Operator): number {

@@ -42,6 +42,8 @@ export interface AuditEvent {
   readonly requestReceivedTimestamp: string;
 }
 
+/** Kubernetes' own controllers ask 20 to 50 times a second by default, which hundreds of pods would wait for. */
+const UNTHROTTLED = ["--kube-api-qps=1000", "--kube-api-burst=2000"];
 const PREFIX = "zenith-cluster-";
 
 /** Starts a control plane of its own on free ports of the loopback interface. Ready when it resolves. */
@@ -121,10 +123,11 @@ export class Cluster {
         "--leader-elect=false",
         "--secure-port=0",
         "--concurrent-replicaset-syncs=20",
+        ...UNTHROTTLED,
       ]);
     }
     if (this.#options.scheduler !== false)
-      await this.#run(this.binaries.scheduler, [access, "--leader-elect=false", "--secure-port=0"]);
+      await this.#run(this.binaries.scheduler, [access, "--leader-elect=false", "--secure-port=0", ...UNTHROTTLED]);
     if (this.#options.kwok !== false) await this.#startKwok(access);
   }
 

@@ -90,12 +90,18 @@ export class Playground {
 
 let operators = 0;
 
-/** Starts `zenith operator` from the sources, as a process of its own, with the admin's rights unless `flags` say otherwise.
- * @param onStarted told of the process before it is ready */
+export interface StartOptions {
+  /** The program: the sources, or the bundle. */
+  readonly entry?: string;
+  /** Told of the process before it is ready. */
+  readonly onStarted?: (operator: Operator) => void;
+}
+
+/** Starts `zenith operator` from the sources, as a process of its own, with the admin's rights unless `flags` say otherwise. */
 export async function startOperator(
   cluster: Cluster,
   flags: readonly string[] = [],
-  onStarted: (operator: Operator) => void = () => undefined,
+  { entry = join(ROOT, "src/main.ts"), onStarted = () => undefined }: StartOptions = {},
 ): Promise<Operator> {
   const [metrics, health] = await freePorts(2);
   const logFile = cluster.path(`operator-${++operators}.log`);
@@ -105,7 +111,7 @@ export async function startOperator(
     `--health-probe-bind-address=127.0.0.1:${health}`,
     "--leader-election-namespace=default",
   ].filter((flag) => !flags.some((own) => own.startsWith(`${flag.split("=")[0]}=`)));
-  const args = ["--disable-warning=ExperimentalWarning", join(ROOT, "src/main.ts"), "operator", ...defaults, ...flags];
+  const args = ["--disable-warning=ExperimentalWarning", entry, "operator", ...defaults, ...flags];
   const running = await start(process.execPath, args, { logFile });
   const operator = {
     running,

@@ -283,8 +283,10 @@ class Reborn {
   async #live(flags: readonly string[]): Promise<void> {
     while (!this.#ended) {
       try {
-        this.#operator = await startOperator(this.#cluster, flags, (operator) => {
-          this.#operator = operator;
+        this.#operator = await startOperator(this.#cluster, flags, {
+          onStarted: (operator) => {
+            this.#operator = operator;
+          },
         });
       } catch (error) {
         if (this.#operator === undefined) throw error; // It was not a kill.
