@@ -15,11 +15,11 @@ export async function benchWrites(): Promise<Row[]> {
     await lab.create(fleetMember("web", spec));
     const { tookMs } = await lab.startOperator();
     await lab.until(1, ({ status }) => status?.phase === "Healthy", "the first revision serves");
-    await quiet();
+    await quiet(lab);
     lab.proxy.forget();
     await changeTemplate(lab, "web", "2");
     await lab.until(1, ({ status }) => status?.phase === "Healthy" && status.stable?.images[0] === "web:2", "promoted");
-    await quiet();
+    await quiet(lab);
     const writes = writesOf(lab.proxy.requests);
     const kinds = new Map<string, number>();
     for (const { path } of writes) {
@@ -77,7 +77,7 @@ export async function benchRest(count: number): Promise<Row[]> {
     await lab.create(names.flatMap((name) => fleetMember(name, {}, false)));
     const first = await lab.startOperator();
     await lab.until(count, ({ status }) => status?.phase === "Healthy", "Rollouts promoted");
-    await quiet();
+    await quiet(lab);
     lab.proxy.forget();
     await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
     const asked = lab.proxy.requests.filter(({ path }) => !/\/leases/.test(path) && !path.includes("watch="));
@@ -122,7 +122,7 @@ export async function benchBurst(count: number): Promise<Row[]> {
     await lab.create(names.flatMap((name) => fleetMember(name, { strategy: { canary } }, false)));
     await lab.startOperator();
     await lab.until(count, ({ status }) => status?.phase === "Healthy", "Rollouts promoted");
-    await quiet();
+    await quiet(lab);
     const startedMs = performance.now();
     const left = [...names];
     const worker = async (): Promise<void> => {
@@ -144,8 +144,14 @@ export async function benchBurst(count: number): Promise<Row[]> {
   }
 }
 
-async function quiet(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 5_000));
+/** Until nothing but the Lease was asked for five seconds: Events are sent late, and little by little. */
+async function quiet(lab: BenchLab): Promise<void> {
+  const asked = () =>
+    lab.proxy.requests.filter(({ path }) => !/\/leases/.test(path) && !path.includes("watch=")).length;
+  for (let before = -1; before !== asked(); ) {
+    before = asked();
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+  }
 }
 
 async function loggedMs(log: () => Record<string, unknown>[], message: string, sinceMs: number): Promise<number> {
