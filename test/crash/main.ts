@@ -1,14 +1,15 @@
 import { parseArgs } from "node:util";
 import { ensureBinaries } from "../cluster/binaries.ts";
 import { bold, green, red, say, seconds, table } from "../demo/terminal.ts";
+import { byChance, inTurn } from "./killers.ts";
 import { fingerprint } from "./proxy.ts";
 import { CrashLab, type Killer, type Outcome } from "./run.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 
 /*
  * Kills the operator before and after the writes of whole releases, on the real control plane, and compares how each ends with
- * how it ends undisturbed. The first rounds go through the writes in turn, further rounds
- * choose by chance.
+ * how it ends undisturbed. The first
+ * rounds go through the writes in turn, further ones choose by chance.
  */
 
 const USAGE = `npm run crash [-- options]
@@ -18,23 +19,6 @@ const USAGE = `npm run crash [-- options]
   --verbose    tell each write and what became of it
   --seed N     of the rounds after the first (default: by chance)
 `;
-
-/** Kills at one write after another, each time after a status was written: an operator that dies at every single write, again
- * and again, cannot get on, and need not. */
-export function inTurn(fate: "killBefore" | "killAfter", skip: number): Killer {
-  let left = skip;
-  let armed = true;
-  return ({ path }) => {
-    const isStatus = path.includes("/status");
-    if (!armed) {
-      armed = isStatus;
-      return "pass";
-    }
-    if (left-- > 0) return "pass";
-    armed = false;
-    return fate;
-  };
-}
 
 /** A killer that says what it does. */
 function told(killer: Killer): Killer {
@@ -51,15 +35,6 @@ const HOW = ["before, in turn", "after, in turn", "before, shifted", "after, shi
 function killerOf(round: number, seed: number): Killer {
   const fate = round % 2 === 0 ? "killBefore" : "killAfter";
   return round < HOW.length ? inTurn(fate, round < 2 ? 0 : 1) : byChance(seed + round);
-}
-
-function byChance(seed: number): Killer {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const chance = state / 2 ** 32;
-    return chance < 0.15 ? "killBefore" : chance < 0.3 ? "killAfter" : "pass";
-  };
 }
 
 async function main(): Promise<number> {
@@ -168,12 +143,10 @@ async function timed(what: string, play: () => Promise<Outcome>): Promise<Outcom
   return outcome;
 }
 
-if (import.meta.main) {
-  try {
-    process.exitCode = await main();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
-  }
-  setTimeout(() => process.exit(), 1_000).unref();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
 }
+setTimeout(() => process.exit(), 1_000).unref();
