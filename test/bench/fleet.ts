@@ -1,9 +1,10 @@
 import type { Rollout } from "../../src/api/rollout.ts";
-import { BenchLab, fleetMember, writesOf } from "./lab.ts";
+import { BenchLab, BreachSwitch, fleetMember, writesOf } from "./lab.ts";
 import { changeTemplate } from "./revert.ts";
 import { ms, type Row } from "./row.ts";
 
 const WATCHED_MS = 60_000;
+const CHECKPOINT_MS = 300_000;
 
 /** Writes that one canary of 10 replicas and four weights costs, and those of the 30 s after an abort. */
 export async function benchWrites(): Promise<Row[]> {
@@ -108,6 +109,40 @@ export async function benchRest(count: number): Promise<Row[]> {
       },
     ];
   } finally {
+    await lab.close();
+  }
+}
+
+/** A hundred Rollouts in their bake, judged all the time: what status costs. */
+export async function benchBaking(count: number): Promise<Row[]> {
+  const lab = await BenchLab.open();
+  const gauge = new BreachSwitch();
+  await gauge.start();
+  try {
+    const { url } = await lab.cluster.startPrometheus({ targets: [gauge.address] });
+    const names = Array.from({ length: count }, (_, i) => `web-${i}`);
+    const metrics = [{ query: { name: "breach", promql: "max(breach)", max: 0.5 } }];
+    const canary = { preset: "instant", settle: "1s", drain: "1s", scaleDownDelay: "1s" };
+    const spec = { strategy: { canary }, analysis: { metrics, interval: "5s" }, bake: "1h" };
+    await lab.create(names.flatMap((name) => fleetMember(name, spec, false)));
+    await lab.startOperator([`--prometheus-url=${url}`]);
+    await lab.until(count, ({ status }) => status?.phase === "Healthy", "Rollouts promoted");
+    for (const name of names) await changeTemplate(lab, name, "2");
+    await lab.until(count, ({ status }) => status?.phase === "Baking", "canaries promoted, baking");
+    await new Promise((resolve) => setTimeout(resolve, 30_000)); // Until the old ones have gone.
+    lab.proxy.forget();
+    await new Promise((resolve) => setTimeout(resolve, CHECKPOINT_MS));
+    const perRollout = writesOf(lab.proxy.requests).length / count;
+    return [
+      {
+        what: `${count} Rollouts in their bake, judged every 5 s, five minutes`,
+        budget: "1 status write each",
+        measured: `${perRollout.toFixed(2)} writes each`,
+        how: "real Prometheus, one query each; writes as a proxy saw them",
+      },
+    ];
+  } finally {
+    await gauge.stop();
     await lab.close();
   }
 }

@@ -2,7 +2,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { ensureBinaries } from "../cluster/binaries.ts";
 import { bold, say, table } from "../demo/terminal.ts";
-import { benchBurst, benchRest, benchWrites } from "./fleet.ts";
+import { benchBaking, benchBurst, benchRest, benchWrites } from "./fleet.ts";
 import { benchJudge } from "./judge.ts";
 import { benchPlan } from "./plan.ts";
 import { benchRevert } from "./revert.ts";
@@ -15,6 +15,7 @@ const USAGE = `npm run bench [-- NAME ... options]
   revert   from the answer that shows a breach to the route at 0, one and twenty
   writes   writes of one canary, and after an abort
   rest     many Rollouts at rest, restarted, and the Lease handed over
+  baking   what judging costs in status writes (takes six minutes)
   burst    many canaries at once
 
   --rollouts N   how many for rest (default 2000) and burst (default 500)
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, (rollouts: number | undefined) => Promise
   plan: () => benchPlan(),
   revert: () => benchRevert(),
   writes: () => benchWrites(),
+  baking: (rollouts = 100) => benchBaking(rollouts),
   burst: (rollouts = 500) => benchBurst(rollouts),
   rest: (rollouts = 2_000) => benchRest(rollouts),
 };
