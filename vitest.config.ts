@@ -18,7 +18,7 @@ export default defineConfig({
           globalSetup: ["./scripts/cluster-setup.ts"],
           testTimeout: 120_000,
           hookTimeout: 1_200_000, // A hook may have to wait for the first build of the control plane.
-          maxWorkers: 2, // Each file may start a control plane of its own.
+          maxWorkers: 1, // Each file has a control plane of its own, and some count every request that is late.
         },
       },
     ],
