@@ -1,5 +1,6 @@
 import { type KubeObject, type Route, refOf } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
+import { LABEL_ROLLOUT } from "../../core/rollout/names.ts";
 import { optional } from "../../core/rollout/optional.ts";
 import { planRollout, type RolloutPlan } from "../../core/rollout/plan.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
@@ -91,9 +92,13 @@ export class RolloutController {
       if (type === "deleted") this.#forget(keyOf(rollout));
       add(keyOf(rollout));
     });
+    // By owner and by label: someone may take either away, and both are put back.
     const owned = (object: KubeObject) => {
       const owner = controllerOf(object);
       if (owner?.kind === "Rollout") add(`${object.metadata.namespace ?? ""}/${owner.name}`);
+      const label = object.metadata.labels?.[LABEL_ROLLOUT] ?? "";
+      for (const rollout of sources.rollouts.byIndex("label", `${object.metadata.namespace ?? ""}/${label}`))
+        add(keyOf(rollout));
     };
     sources.replicaSets.subscribe((_type, object) => owned(object));
     sources.revisions.subscribe((_type, object) => owned(object));
@@ -114,6 +119,9 @@ export class RolloutController {
     sources.autoscalers.subscribe((_type, autoscaler) => {
       const { kind, name } = autoscaler.spec.scaleTargetRef;
       if (kind === "Rollout") add(`${autoscaler.metadata.namespace ?? ""}/${name}`);
+      const set =
+        kind === "ReplicaSet" ? sources.replicaSets.get(autoscaler.metadata.namespace ?? "", name) : undefined;
+      if (set !== undefined) owned(set);
       if (kind === "Deployment")
         for (const rollout of sources.rollouts.byIndex("workload", `${autoscaler.metadata.namespace ?? ""}/${name}`))
           add(keyOf(rollout));

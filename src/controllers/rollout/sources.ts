@@ -10,6 +10,7 @@ import type {
   Service,
 } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
+import { labelValue } from "../../core/rollout/names.ts";
 import { trafficOf } from "../../core/rollout/traffic-names.ts";
 import type { Store } from "../../kube/store.ts";
 
@@ -44,6 +45,7 @@ export const INDEXES = {
   route: (rollout: Rollout): string[] =>
     trafficOf(rollout).routes.map(({ kind, name }) => `${kind}/${within(rollout, name)}`),
   selector: bySelector,
+  label: (rollout: Rollout): string[] => [within(rollout, labelValue(rollout.metadata.name))],
 } as const;
 
 /** What a workload is found by from its pods: each label that its selector asks for. */

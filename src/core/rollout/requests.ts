@@ -27,7 +27,7 @@ export function ordersOf(world: World): Orders | undefined {
     return {
       ...NOTHING,
       value,
-      result: `refused: must read verb[:argument]@revision#nonce (got ${JSON.stringify(value.slice(0, 64))})`,
+      result: `refused: must read verb[:argument]@revision#nonce (got ${JSON.stringify(readable(value.slice(0, 64)))})`,
     };
   }
   const present = world.wanted?.hash;
@@ -39,6 +39,11 @@ export function ordersOf(world: World): Orders | undefined {
     };
   }
   return { value, ...orderOf(world, request.verb, request.argument) };
+}
+
+/** Letters that turn the order of what follows would make a sentence say another thing. */
+function readable(text: string): string {
+  return text.replace(/\p{Bidi_Control}/gu, "");
 }
 
 type Answer = Omit<Orders, "value">;

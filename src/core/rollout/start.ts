@@ -6,8 +6,8 @@ import { heldMs, type Target } from "./target.ts";
 export function starting({ world }: Situation): Target | undefined {
   const { wanted, stable, replicas, snapshot, settings } = world;
   if (stable !== undefined || wanted === undefined) return undefined;
-  if (wanted.replicaSet !== undefined && wanted.ready >= replicas)
-    return { ...restingAs(world, wanted), promoted: wanted.hash };
+  const made = wanted.replicaSet ?? (replicas === 0 ? wanted.record : undefined); // No pods are asked for, so none are made.
+  if (made !== undefined && wanted.ready >= replicas) return { ...restingAs(world, wanted), promoted: wanted.hash };
   const target: Target = {
     stage: "Starting",
     mark: "scaling",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Route, Service } from "../../../src/api/kubernetes.ts";
-import { atRest, underWay } from "./play.ts";
+import { atRest, Play, underWay } from "./play.ts";
 
 /** What only the cluster can show to be wrong. test/api/inputs.cluster.test.ts has each with its sentence. */
 
@@ -34,4 +34,13 @@ describe("problemOf()", () => {
     play.until("Reverted", "AnalysisFailed");
     expect(play.traffic).toEqual({ v1: 1 });
   });
+});
+
+test("a first revision that nobody wants pods of is stable all the same, and scales", () => {
+  const play = new Play({ spec: { replicas: 0 } });
+  play.until("Healthy").settles();
+  expect(play.sizes).toEqual({});
+  play.edit(() => ({ replicas: 3 }));
+  play.settles();
+  expect([play.phase, play.sizes]).toEqual(["Healthy", { v1: 3 }]);
 });
