@@ -31,9 +31,12 @@ export const HAPPENINGS: Readonly<Record<string, Happening>> = {
     for (const kind of rng.chance(0.3) ? KINDS : [rng.pick(KINDS)]) operator.caches.lose(kind, rng.int(200, 20_000));
   },
   crash: ({ operator, rng }) => operator.crash("killed", rng.int(200, 40_000)) as undefined,
-  staleRestart: ({ operator, api, rng }) => {
-    const behind = Math.max(1_000, Number(api.version) - rng.int(1, 40));
-    operator.crash("killed; the next one lists from a server that is behind", rng.int(200, 5_000), String(behind));
+  staleRestart: ({ operator, agenda, rng }) => {
+    const downMs = rng.int(200, 5_000);
+    operator.crash("killed; the watches of the next one are held up", downMs);
+    agenda.after(downMs, () => {
+      for (const kind of KINDS) if (rng.chance(0.7)) operator.caches?.hold(kind, rng.int(1_000, 30_000));
+    });
   },
   operatorPaused: ({ operator, rng }) => operator.pause(rng.int(1_000, 60_000)) as undefined,
   podsDie: ({ pods, rng }) => {

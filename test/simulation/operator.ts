@@ -77,14 +77,14 @@ export class Operator {
   }
 
   /** A new process: lists, then looks at every Rollout. */
-  start(listedAt?: string): void {
+  start(): void {
     this.#process++;
-    this.caches = new Caches(this.#agenda, this.#api, this.#rng.fork(), () => this.#enqueue(), listedAt);
+    this.caches = new Caches(this.#agenda, this.#api, this.#rng.fork(), () => this.#enqueue());
     this.#enqueue();
   }
 
   /** All memory is lost; what was written stays. Another process starts after a while. */
-  crash(why: string, downMs: number, listedAt?: string): void {
+  crash(why: string, downMs: number): void {
     this.#hooks.onCrash(why);
     this.caches?.close();
     this.caches = undefined;
@@ -100,7 +100,7 @@ export class Operator {
     this.#askedMs = Number.NEGATIVE_INFINITY;
     this.#asking = false;
     this.#agenda.after(downMs, () => {
-      if (this.caches === undefined) this.start(listedAt);
+      if (this.caches === undefined) this.start();
     });
   }
 

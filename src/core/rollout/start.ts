@@ -1,22 +1,23 @@
 import type { Situation } from "./decide.ts";
 import { othersToZero, restingAs } from "./rest.ts";
-import { heldMs, type Target } from "./target.ts";
+import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import type { Revision, World } from "./world.ts";
 
-/** The very first revision becomes stable unjudged, as soon as it is ready at full size. */
+/** The very first revision becomes stable unjudged, as soon as it is ready at full size: the one before, should a second have
+ * been asked for in between. */
 export function starting({ world }: Situation): Target | undefined {
   const { wanted, stable, replicas, snapshot, settings } = world;
   if (stable !== undefined || wanted === undefined) return undefined;
+  const serving = [...world.revisions.values()].filter(({ ready }) => ready > 0);
+  const others = serving.filter(({ hash }) => hash !== wanted.hash);
+  const before = others.find(({ ready, size, mark }) => ready >= replicas && size > 0 && mark?.kind !== "rejected");
   const made = wanted.replicaSet ?? (replicas === 0 ? wanted.record : undefined); // No pods are asked for, so none are made.
-  if (made !== undefined && wanted.ready >= replicas) return { ...restingAs(world, wanted), promoted: wanted.hash };
+  const up = before ?? (made !== undefined && wanted.ready >= replicas ? wanted : undefined);
+  if (up !== undefined) return alone(world, up, serving) ?? { ...restingAs(world, up), promoted: up.hash };
   const target: Target = {
-    stage: "Starting",
-    mark: "scaling",
-    phase: "Pending",
-    reason: "StartingFirstRevision",
+    ...startingTarget("scaling"),
     message: `bringing up the first revision ${wanted.hash}: ${wanted.ready} of ${replicas} pods ready`,
-    stepIndex: 0,
-    weightBp: 0,
-    sizes: { ...othersToZero(world, wanted), [wanted.hash]: replicas },
+    sizes: { ...(others.length > 0 ? {} : othersToZero(world, wanted)), [wanted.hash]: replicas }, // What serves stays.
   };
   if (heldMs(world, "Starting", "scaling") < settings.progressDeadlineMs)
     return { ...target, checkAgainInMs: settings.progressDeadlineMs };
@@ -24,4 +25,30 @@ export function starting({ world }: Situation): Target | undefined {
   const why = trouble === undefined ? "" : `: ${trouble}`;
   const message = `the first revision ${wanted.hash} is not ready after its progress deadline (${wanted.ready} of ${replicas} pods)${why}`;
   return { ...target, phase: "Failed", reason: "ProgressDeadlineExceeded", message };
+}
+
+/** Pods of another revision that came up too have no requests for `drain` before they go. */
+function alone(world: World, up: Revision, serving: readonly Revision[]): Target | undefined {
+  if (!hasRoutes(world.routes) || serving.every(({ hash }) => hash === up.hash)) return undefined;
+  const { drainMs } = world.settings;
+  const waitMs = world.selects === up.hash ? remainingMs(world, "Starting", "drained", drainMs) : drainMs;
+  if (waitMs === 0) return undefined;
+  return {
+    ...startingTarget(world.selects === up.hash ? "drained" : "selecting"),
+    message: `leading the Service to the first revision ${up.hash} alone`,
+    selects: up.hash,
+    sizes: { [up.hash]: world.replicas },
+    checkAgainInMs: waitMs,
+  };
+}
+
+function startingTarget(mark: string): Omit<Target, "message" | "sizes"> {
+  return {
+    stage: "Starting",
+    mark,
+    phase: "Pending",
+    reason: "StartingFirstRevision",
+    stepIndex: 0,
+    weightBp: 0,
+  };
 }

@@ -7,6 +7,7 @@ import { optional } from "./optional.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
+import { BOTH_BAD } from "./step.ts";
 import { heldMs, type Target } from "./target.ts";
 import { managedAs, namesAsked } from "./traffic-names.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
@@ -209,6 +210,9 @@ function analysisOf(
 ): Pick<RolloutStatus, "analysis"> {
   const before = world.status.analysis;
   if (memory === undefined) return before?.metrics === undefined ? {} : { analysis: { metrics: before.metrics } };
+  // At rest after both were bad each pass judges anew, and none of it counts.
+  if (before !== undefined && target.mark === BOTH_BAD && world.status.progress?.mark === BOTH_BAD)
+    return { analysis: before };
   const verdictsBefore = before?.metrics?.map((m) => m.verdict).join();
   const changed =
     before?.checkpoint === undefined ||

@@ -22,7 +22,6 @@ export class ApiServer {
   readonly #agenda: Agenda;
   readonly #objects = new Map<Kind, Map<string, KubeObject>>();
   readonly #listeners: ((commit: Commit) => void)[] = [];
-  readonly #history: Commit[] = [];
   #version = 1_000;
   #uid = 0;
 
@@ -45,24 +44,6 @@ export class ApiServer {
 
   list<T extends KubeObject>(kind: Kind): T[] {
     return [...(this.#objects.get(kind)?.values() ?? [])] as T[];
-  }
-
-  /** What a list said when `version` was the newest: what an API server answers that is behind. */
-  listAt(kind: Kind, version: string): KubeObject[] {
-    const then = new Map<string, KubeObject>();
-    for (const { object, type } of this.#history) {
-      if (object.kind !== kind || Number(object.metadata.resourceVersion) > Number(version)) continue;
-      if (type === "deleted") then.delete(object.metadata.name);
-      else then.set(object.metadata.name, object);
-    }
-    return [...then.values()];
-  }
-
-  /** What happened after `version`, in order. */
-  since(kind: Kind, version: string): Commit[] {
-    return this.#history.filter(
-      ({ object }) => object.kind === kind && Number(object.metadata.resourceVersion) > Number(version),
-    );
   }
 
   get(ref: ObjectRef): KubeObject {
@@ -169,7 +150,6 @@ export class ApiServer {
     this.#objects.set(object.kind, ofKind);
     if (type === "deleted") ofKind.delete(object.metadata.name);
     else ofKind.set(object.metadata.name, object);
-    this.#history.push(commit);
     for (const listener of this.#listeners) listener(commit);
   }
 }

@@ -24,8 +24,7 @@ export class Caches {
   readonly #onChange: () => void;
   #open = true;
 
-  /** @param listedAt the version that the first lists show; an API server may be behind */
-  constructor(agenda: Agenda, api: ApiServer, rng: Rng, onChange: () => void, listedAt?: string) {
+  constructor(agenda: Agenda, api: ApiServer, rng: Rng, onChange: () => void) {
     this.#agenda = agenda;
     this.#api = api;
     this.#rng = rng;
@@ -34,8 +33,7 @@ export class Caches {
     this.#stores = storesOf(this.sources);
     for (const [kind, store] of this.#stores) {
       this.#lanes.set(kind, { waiting: [], heldUntilMs: 0, losing: false, dueMs: 0 });
-      store.replace(listedAt === undefined ? api.list(kind) : api.listAt(kind, listedAt), listedAt ?? api.version);
-      if (listedAt !== undefined) for (const commit of api.since(kind, listedAt)) this.take(commit);
+      store.replace(api.list(kind), api.version); // First lists are consistent reads.
     }
   }
 

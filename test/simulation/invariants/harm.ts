@@ -36,6 +36,7 @@ function isHarmed({ sim, shares, excused }: Ledger): boolean {
     return false;
   const errorRate = sim.health[sim.images.get(canary) ?? ""]?.errorRate ?? 0;
   const stable = rollout.status?.stable?.revision;
+  if ((sim.health[sim.images.get(stable ?? "") ?? ""]?.errorRate ?? 0) > 0.01) return false;
   const stableReady = [...sim.pods.all.values()].some((pod) => pod.ready && pod.labels[LABEL_REVISION] === stable);
   return stableReady && (shares.get(canary) ?? 0) * errorRate * scenario.perSecond > PLAIN_PER_SECOND;
 }

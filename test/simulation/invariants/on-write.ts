@@ -34,7 +34,7 @@ interface Raise {
 }
 
 /** A write that gives a canary more traffic; undefined: it does not. */
-function raiseOf({ pass, commit }: Written, { sim }: Ledger): Raise | undefined {
+function raiseOf({ pass, commit }: Written, { sim, walk }: Ledger): Raise | undefined {
   const { object, old } = commit;
   if (isRoute(object)) {
     const [fromBp, toBp] = [canaryBpOf(old), canaryBpOf(object)];
@@ -43,6 +43,7 @@ function raiseOf({ pass, commit }: Written, { sim }: Ledger): Raise | undefined 
   }
   const { target } = pass.plan;
   if (object.kind !== "Service" || object.metadata.name !== "web" || target.stage !== "HandingOver") return undefined;
+  if (walk.progress?.handedOver === true) return undefined;
   const [before, after] = [pinOf(old), pinOf(object)];
   return after !== undefined && after !== before && after === target.canary
     ? { canary: after, fromBp: 10_000, toBp: 10_000 }
@@ -104,7 +105,7 @@ function weightOnlyOntoEndpoints(written: Written, ledger: Ledger): string | und
 function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string | undefined {
   const change = sizeChange(commit.object, commit.old, commit.type);
   if (change === undefined || change.to >= change.from || ledger.sim.scenario.division !== "routes") return undefined;
-  if (pass.plan.target.stage === "RollingBack") return undefined;
+  if (pass.plan.target.stage === "RollingBack" || isAskedToGo(pass, ledger)) return undefined;
   const now = ledger.sim.agenda.nowMs;
   const recent = ledger.sizes.filter((_, i) => (ledger.sizes[i + 1]?.atMs ?? now) >= now - SIZE_MEMORY_MS);
   const replicas = Math.min(...recent.map(({ size }) => size), pass.snapshot.rollout.spec.replicas ?? 1_000);
@@ -112,6 +113,13 @@ function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string 
   const need = Math.ceil(replicas * share - 1e-9);
   if (change.to >= need) return undefined;
   return `${change.revision} has ${(share * 100).toFixed(1)} % of the traffic and is scaled from ${change.from} to ${change.to}; ${need} are needed`;
+}
+
+/** With `delete` the pods go with the Rollout. A Deployment that was not taken over yet serves beside ours. */
+function isAskedToGo({ snapshot: { rollout }, plan }: Written["pass"], { shares }: Ledger): boolean {
+  if (plan.target.stage !== "Leaving") return false;
+  if (settingsOf(rollout).onDelete === "delete") return true;
+  return rollout.status?.stable === undefined && (shares.get("foreign") ?? 0) > 0;
 }
 
 /** Sizes asked for within this time may still be what a write rests on. */
@@ -124,7 +132,7 @@ function podsGoOnlyOnceDrained({ commit, pass }: Written, ledger: Ledger): strin
   const change = sizeChange(commit.object, commit.old, commit.type);
   const { division } = ledger.sim.scenario;
   if (change === undefined || change.from === 0 || change.to > 0 || division !== "routes") return undefined;
-  if (pass.snapshot.rollout.spec.replicas === 0) return undefined;
+  if (pass.snapshot.rollout.spec.replicas === 0 || isAskedToGo(pass, ledger)) return undefined;
   const last = ledger.lastTrafficMs(change.revision);
   const { drainMs } = settingsOf(pass.snapshot.rollout);
   const idleMs = last === undefined ? Number.POSITIVE_INFINITY : ledger.sim.agenda.nowMs - last;
@@ -255,6 +263,8 @@ function nothingIsRaisedUnseen(written: Written, ledger: Ledger): string | undef
   const raise = raiseOf(written, ledger);
   const { pass } = written;
   const { analysis } = settingsOf(pass.snapshot.rollout);
+  // In the hand-over the canary has all traffic already: its weight is put back, not raised.
+  if (pass.plan.target.stage === "HandingOver" && isRoute(written.commit.object)) return undefined;
   if (raise === undefined || analysis === undefined || isFull(written) || ledger.walk.progress?.free === true)
     return undefined;
   for (const { name } of analysis.metrics) {

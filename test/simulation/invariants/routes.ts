@@ -24,5 +24,6 @@ export function entry({ backendRefs = [] }: RouteRule, name: string): BackendRef
 
 /** The revision that a Service is narrowed to. */
 export function pinOf(service: KubeObject | undefined): string | undefined {
+  if (service?.kind !== "Service") return undefined;
   return (service as Service | undefined)?.spec.selector?.[LABEL_REVISION];
 }

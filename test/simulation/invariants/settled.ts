@@ -60,6 +60,8 @@ function atRest({ api, rollout, scenario }: Simulation): string[] {
   const { status, spec, metadata } = rollout as NonNullable<Simulation["rollout"]>;
   const stable = status?.stable?.revision;
   if (metadata.deletionTimestamp !== undefined) return ["the Rollout is being deleted for an hour"];
+  // A first version that cannot come up is nobody's fault but its own.
+  if (status?.phase === "Failed" && status.message?.includes("first revision") === true) return [];
   if (!["Healthy", "Reverted"].includes(status?.phase ?? "")) return [`ends in ${status?.phase}: ${status?.message}`];
   for (const kind of ["HTTPRoute", "GRPCRoute"]) wrong.push(...routesAtRest(api.list(kind), scenario.routes));
   for (const name of ["web", "web-canary"]) {
@@ -94,10 +96,16 @@ function rightVersion({ rollout, images, health }: Simulation, ledger: Ledger): 
   const { status, spec } = rollout as NonNullable<Simulation["rollout"]>;
   const stable = status?.stable?.revision ?? "";
   const serving = health[images.get(stable) ?? ""];
-  // A walk of one step is judged in the bake alone, and this one has none.
-  const unjudged = spec.bake === "0s" && spec.strategy?.canary?.steps?.length === 1;
+  // A walk of one step is judged in the bake alone, and this one is too short to judge in.
+  const unjudged = spec.bake !== "2m" && spec.strategy?.canary?.steps?.length === 1;
+  // Beside a stable that fails as often, a bad canary is no worse.
+  const comparable = !ledger.happened.has("turnsBad") && !ledger.happened.has("bothBad");
   const judged =
-    !unjudged && spec.analysis?.disabled !== true && !ledger.excused.has(stable) && status?.phase === "Healthy";
+    comparable &&
+    !unjudged &&
+    spec.analysis?.disabled !== true &&
+    !ledger.excused.has(stable) &&
+    status?.phase === "Healthy";
   if (judged && serving !== undefined && serving.errorRate > 0.1) return [`${stable} is bad, and stable`];
   const { rejected } = status ?? {};
   const blamed = health[images.get(rejected?.revision ?? "") ?? ""];

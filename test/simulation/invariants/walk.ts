@@ -2,7 +2,7 @@ import { settingsOf } from "../../../src/core/rollout/settings.ts";
 import { weightAt } from "../../../src/core/rollout/steps.ts";
 import type { Pass } from "../operator.ts";
 import type { Ledger, Written } from "./ledger.ts";
-import { canaryBpOf } from "./routes.ts";
+import { canaryBpOf, pinOf } from "./routes.ts";
 
 /** How far one canary has come, told from its writes alone: what I1, I8 and I16 ask for. */
 export interface Progress {
@@ -12,6 +12,8 @@ export interface Progress {
   readonly sinceMs: number;
   /** Requests to promote since then. */
   readonly promoted: number;
+  /** The Service was moved to it once: what comes later puts it back. */
+  readonly handedOver: boolean;
   /** A person promoted fully, or changed the steps: any weight of the walk may come next. */
   readonly free: boolean;
 }
@@ -30,7 +32,14 @@ export class Walk {
     if (target.stage === "Stepping" && target.canary !== undefined) {
       const begun = snapshot.rollout.status?.progress?.canary === target.canary;
       if (this.progress?.canary !== target.canary || (!begun && this.progress.index !== -1)) {
-        this.progress = { canary: target.canary, index: -1, sinceMs: this.#nowMs, promoted: 0, free: false };
+        this.progress = {
+          canary: target.canary,
+          index: -1,
+          sinceMs: this.#nowMs,
+          promoted: 0,
+          handedOver: false,
+          free: false,
+        };
       } else if (steps !== this.#steps) this.progress = { ...this.progress, free: true };
     } else if (target.stage === "Resting" || target.stage === "Returning") this.progress = undefined;
     this.#steps = steps;
@@ -44,6 +53,12 @@ export class Walk {
 
   /** Moves on to the step whose weight was written. */
   onWrite({ pass, commit }: Written): void {
+    if (
+      this.progress !== undefined &&
+      commit.object.metadata.name === "web" &&
+      pinOf(commit.object) === this.progress.canary
+    )
+      this.progress = { ...this.progress, handedOver: true };
     const bp = canaryBpOf(commit.object);
     if (this.progress === undefined || bp === 0 || bp === canaryBpOf(commit.old)) return;
     const index = this.stepOf(pass, bp);
