@@ -27,8 +27,9 @@ export const fastStages: readonly Stage[] = [
   { title: "Unit tests", command: ["vitest", "run", "--project", "unit", ...REPORTERS], vitest: true },
 ];
 
-/** What takes longer: everything on a real control plane. */
+/** What takes longer: a thousand simulated releases, and everything on a real control plane. */
 export const slowStages: readonly Stage[] = [
+  { title: "Simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000"] },
   {
     title: "Tests on a real control plane",
     command: ["vitest", "run", "--project", "cluster", ...REPORTERS],

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { report } from "./report.ts";
+import { report, reportPlanted } from "./report.ts";
 
 const { values } = parseArgs({
   options: {
@@ -9,8 +9,10 @@ const { values } = parseArgs({
     planted: { type: "boolean" },
   },
 });
-process.exitCode = report({
-  seeds: values.seed === undefined ? Number(values.seeds ?? 1_000) : 1,
-  from: Number(values.seed ?? values.from ?? 1),
-  story: values.seed !== undefined,
-});
+if (values.planted === true) process.exitCode = reportPlanted(Number(values.seeds ?? 2_000));
+else
+  process.exitCode = report({
+    seeds: values.seed === undefined ? Number(values.seeds ?? 1_000) : 1,
+    from: Number(values.seed ?? values.from ?? 1),
+    story: values.seed !== undefined,
+  });

@@ -30,6 +30,22 @@ interface Target {
 const FAULTS_MS = 600_000;
 const SETTLE_MS = 3_600_000;
 const QUIET_MS = 600_000;
+const MOST_PASSES = 1_000;
+const MOST_WRITES = 100;
+
+/** Counts within ten seconds. */
+class Busy {
+  #since = 0;
+  #count = 0;
+
+  add(seconds: number): number {
+    if (seconds - this.#since >= 10) {
+      this.#since = seconds;
+      this.#count = 0;
+    }
+    return ++this.#count;
+  }
+}
 
 /** Plays one seed from beginning to end. */
 export function play(seed: number, plan?: typeof planRollout): Outcome {
@@ -43,6 +59,8 @@ class Run {
   readonly #met = new Map<string, number>();
   readonly #targets: Target[];
   #passes = 0;
+  readonly #looks = new Busy();
+  readonly #writes = new Busy();
   #lastWriteMs = 0;
   #faulty = true;
 
@@ -51,7 +69,7 @@ class Run {
     const hooks = {
       fault: () => this.#writeFault(),
       onPass: (pass: Parameters<Ledger["onPass"]>[0]) => {
-        this.#passes++;
+        this.#looked();
         this.#ledger.onPass(pass);
       },
       onWrite: (...args: Parameters<Ledger["onWrite"]>) => this.#ledger.onWrite(...args),
@@ -64,7 +82,7 @@ class Run {
     this.#ledger = new Ledger(this.#sim);
     this.#targets = this.#draw();
     this.#sim.api.onCommit(({ object, actor, type }) => {
-      if (actor === OPERATOR) this.#lastWriteMs = this.#sim.agenda.nowMs;
+      if (actor === OPERATOR) this.#wrote();
       else if (["git", "person", "autoscaler"].includes(actor)) this.#sim.story.tell(actor, `${type} ${object.kind}`);
       if (object.kind === "Rollout" && type === "modified") this.#tempt();
     });
@@ -167,6 +185,19 @@ class Run {
     this.#count(due.name, stage);
     this.#sim.story.tell("—", due.name);
     return due.name as WriteFault;
+  }
+
+  /** Nothing that happens here is worth so many looks: a plan that asks for another at once would be asked for ever. */
+  #looked(): void {
+    this.#passes++;
+    if (this.#looks.add(this.#sim.agenda.seconds) === MOST_PASSES)
+      this.#ledger.violate("I12", `${MOST_PASSES} passes within ten seconds`);
+  }
+
+  #wrote(): void {
+    this.#lastWriteMs = this.#sim.agenda.nowMs;
+    if (this.#writes.add(this.#sim.agenda.seconds) === MOST_WRITES)
+      this.#ledger.violate("I12", `${MOST_WRITES} writes within ten seconds`);
   }
 
   #count(name: string, stage: string): void {

@@ -67,7 +67,9 @@ export function capacity(situation: Situation, target: Target): Target | undefin
     mark,
     reason: "CanaryNotReady",
     message: `waiting for canary pods: ${ready} of ${goal.canary} ready${trouble === undefined ? "" : ` (${trouble})`}`,
-    checkAgainInMs: remainingMs(world, "Stepping", mark, settings.progressDeadlineMs),
+    ...(target.stepReady === true // No deadline runs any more: pods tell when they are back.
+      ? {}
+      : { checkAgainInMs: remainingMs(world, "Stepping", mark, settings.progressDeadlineMs) }),
   };
   return morePods(situation, waiting) ?? waiting;
 }

@@ -53,6 +53,17 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value) ?? "null";
 }
 
+/** Whether two values are the same JSON, whatever the order of their keys; a member that is undefined is none. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>];
+  for (const key in left) if (!sameJson(left[key], right[key])) return false;
+  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
+  return true;
+}
+
 /** The template as its author wrote it: without what Zenith adds to pods. */
 export function withoutOurs(template: PodTemplate): PodTemplate {
   const labels = Object.entries(template.metadata?.labels ?? {}).filter(
@@ -70,7 +81,7 @@ export function withoutOurs(template: PodTemplate): PodTemplate {
 
 /** Whether two templates say the same, whatever the order of their keys. */
 export function sameTemplate(a: PodTemplate, b: PodTemplate): boolean {
-  return canonicalJson(withoutOurs(a)) === canonicalJson(withoutOurs(b));
+  return sameJson(a.spec, b.spec) && sameJson(withoutOurs(a).metadata, withoutOurs(b).metadata);
 }
 
 /** Letters that cannot spell words, as pod hashes have them. */

@@ -1,7 +1,7 @@
 import type { Condition } from "../../api/kubernetes.ts";
 import type { RolloutStatus } from "../../api/rollout.ts";
 import { writeCheckpoint } from "./analyse.ts";
-import { canonicalJson, LABEL_ROLLOUT, labelValue } from "./names.ts";
+import { LABEL_ROLLOUT, labelValue, sameJson } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import { optional } from "./optional.ts";
 import type { Orders } from "./requests.ts";
@@ -56,12 +56,12 @@ export function statusOf(
     display: displayOf(world, target),
     ...(before.collisionCount === undefined ? {} : { collisionCount: before.collisionCount }),
   };
-  return canonicalJson(next) === canonicalJson(before) ? undefined : next;
+  return sameJson(next, before) ? undefined : next;
 }
 
 /** Whether only counts of pods and the words about them differ: nothing rests on those, and more of them come soon. */
 export function isMinor(before: RolloutStatus, next: RolloutStatus): boolean {
-  return canonicalJson(essence(before)) === canonicalJson(essence(next));
+  return sameJson(essence(before), essence(next));
 }
 
 function essence(status: RolloutStatus): unknown {

@@ -114,7 +114,7 @@ export class Network {
   /** The gateway's controller says what it thinks of a route; its proxies follow. */
   #attend(route: KubeObject): void {
     const key = `${route.kind}/${route.metadata.name}`;
-    this.#agenda.after(this.#rng.chance(0.05) ? this.#rng.int(1_000, 8_000) : this.#rng.int(50, 600), () => {
+    this.#agenda.after(this.#rng.chance(0.1) ? this.#rng.int(1_000, 10_000) : this.#rng.int(50, 600), () => {
       const now = this.#api.find<Route>(route.kind, route.metadata.name);
       if (now === undefined) return;
       const refused = this.#agenda.nowMs < this.refusingUntilMs;

@@ -1,4 +1,5 @@
 import type { KubeObject } from "../../../src/api/kubernetes.ts";
+import type { Rollout } from "../../../src/api/rollout.ts";
 import type { Write } from "../../../src/core/plan.ts";
 import { ANNOTATION_REQUEST } from "../../../src/core/rollout/names.ts";
 import type { Commit } from "../cluster/api-server.ts";
@@ -27,6 +28,8 @@ export class Ledger {
   readonly excused = new Set<string>();
   /** Aborted revisions, and the version of the Rollout from which on that is known. */
   readonly aborted = new Map<string, string>();
+  /** Revisions that status once held as rejected, until someone says retry. */
+  readonly rejected = new Set<string>();
   /** What befell this seed. */
   readonly happened = new Set<string>();
   /** When each of others' writes to an object came, by kind and name. */
@@ -112,6 +115,9 @@ export class Ledger {
     const { rollout } = this.sim;
     const size = (object as { spec?: { replicas?: number } }).spec?.replicas;
     if (size !== undefined && this.sizes.at(-1)?.size !== size) this.sizes.push({ atMs, size });
+    const { rejected } = (object as Rollout).status ?? {};
+    if (rejected !== undefined && (old as Rollout | undefined)?.status?.rejected?.revision !== rejected.revision)
+      this.rejected.add(rejected.revision);
     const request = object.metadata.annotations?.[ANNOTATION_REQUEST];
     if (request === undefined || request === old?.metadata.annotations?.[ANNOTATION_REQUEST]) return;
     const [verb = "", rest = ""] = request.split("@");
@@ -121,7 +127,8 @@ export class Ledger {
     const moving = progress?.stage === "Stepping" || progress?.stage === "HandingOver";
     if (verb === "abort" && moving && progress?.canary === hash)
       this.aborted.set(hash, object.metadata.resourceVersion ?? "0");
-    if (verb === "retry") this.aborted.delete(hash);
+    if (verb === "retry" || verb === "rollback") this.aborted.delete(hash);
+    if (verb === "retry" || verb === "rollback") this.rejected.clear();
     if (verb.startsWith("promote")) this.excused.add(hash);
     this.walk.onRequest(verb, hash);
   }

@@ -5,7 +5,7 @@ import { settingsOf } from "../../../src/core/rollout/settings.ts";
 import { isRoute } from "../cluster/network.ts";
 import { weightOf } from "../cluster/traffic.ts";
 import { type Ledger, nameOf, type Written } from "./ledger.ts";
-import { canaryBpOf, entry, pinOf } from "./routes.ts";
+import { canaryBpOf, entry, isPaired, pinOf } from "./routes.ts";
 
 /** Says what is wrong with a write that was accepted; undefined: nothing. */
 export type Invariant = (written: Written, ledger: Ledger) => string | undefined;
@@ -14,7 +14,7 @@ export type Invariant = (written: Written, ledger: Ledger) => string | undefined
 export const ON_WRITE: Readonly<Record<string, Invariant>> = {
   I1: weightIsThatOfTheStep,
   I2: foreignPartsStay,
-  I3: weightOnlyOntoEndpoints,
+  I3: (written, ledger) => weightOnlyOntoEndpoints(written, ledger) ?? oneStepAtATime(written, ledger),
   I4: capacityForItsShare,
   I5: podsGoOnlyOnceDrained,
   I7: abortBeatsEverything,
@@ -101,6 +101,27 @@ function weightOnlyOntoEndpoints(written: Written, ledger: Ledger): string | und
   return other === undefined ? undefined : `the canary Service leads to ${other}, which is not of ${raise.canary}`;
 }
 
+/** A pair enters at 0, rises once the data plane has the weight before it, and is folded from a 0 that has drained. */
+function oneStepAtATime(written: Written, ledger: Ledger): string | undefined {
+  const { object, old, type } = written.commit;
+  if (!isRoute(object) || old === undefined || type !== "modified") return undefined;
+  const { sim } = ledger;
+  const { nowMs } = sim.agenda;
+  if ((ledger.foreignMs.get(nameOf(object)) ?? 0) > nowMs - FOREIGN_MS) return undefined;
+  const [fromBp, toBp] = [canaryBpOf(old), canaryBpOf(object)];
+  if (!isPaired(old) && toBp > 0) return `the pair enters at ${toBp / 100} %`;
+  const learned = sim.network.routes.get(nameOf(object));
+  const effectiveBp = canaryBpOf(learned);
+  if (toBp > fromBp && (effectiveBp !== fromBp || learned === undefined || !isPaired(learned)))
+    return `raised from ${fromBp / 100} % to ${toBp / 100} %, and the data plane is at ${learned !== undefined && isPaired(learned) ? `${effectiveBp / 100} %` : "no pair"}`;
+  if (!isPaired(old) || isPaired(object)) return undefined;
+  if (fromBp > 0) return `the pair is folded at ${fromBp / 100} %`;
+  return effectiveBp > 0 ? `the pair is folded, and the data plane is at ${effectiveBp / 100} %` : undefined;
+}
+
+/** What others do to a route may take so long to be put right. */
+const FOREIGN_MS = 60_000;
+
 /** What a revision is asked to keep is enough for the share of traffic that it has at this moment. */
 function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string | undefined {
   const change = sizeChange(commit.object, commit.old, commit.type);
@@ -109,6 +130,9 @@ function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string 
   const now = ledger.sim.agenda.nowMs;
   const recent = ledger.sizes.filter((_, i) => (ledger.sizes[i + 1]?.atMs ?? now) >= now - SIZE_MEMORY_MS);
   const replicas = Math.min(...recent.map(({ size }) => size), pass.snapshot.rollout.spec.replicas ?? 1_000);
+  const { stage, stable } = pass.plan.target;
+  if (change.revision === stable && change.to < replicas && (stage === "Stepping" || stage === "HandingOver"))
+    return `stable is scaled from ${change.from} to ${change.to} of ${replicas} while a canary is on its way`;
   const share = ledger.shares.get(change.revision) ?? 0;
   const need = Math.ceil(replicas * share - 1e-9);
   if (change.to >= need) return undefined;
@@ -148,10 +172,12 @@ function sizeChange(object: KubeObject, old: KubeObject | undefined, type: strin
   return { revision, from, to: type === "deleted" ? 0 : ((object as ReplicaSet).spec.replicas ?? 0) };
 }
 
-/** Who has seen an abort raises nothing any more. */
+/** Who has seen an abort raises nothing any more, and what was rejected does not come again by itself. */
 function abortBeatsEverything(written: Written, ledger: Ledger): string | undefined {
   const raise = raiseOf(written, ledger);
   const since = raise === undefined ? undefined : ledger.aborted.get(raise.canary);
+  if (raise !== undefined && ledger.rejected.has(raise.canary))
+    return `${raise.canary} was rejected, and is raised to ${raise.toBp / 100} %`;
   if (raise === undefined || since === undefined) return undefined;
   const seen = Number(written.pass.snapshot.rollout.metadata.resourceVersion) >= Number(since);
   return seen ? `${raise.canary} was aborted, and is raised to ${raise.toBp / 100} %` : undefined;

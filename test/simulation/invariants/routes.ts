@@ -18,6 +18,11 @@ export function canaryBpOf(object: KubeObject | undefined): number {
   return Math.max(0, ...shares);
 }
 
+/** Whether the canary has an entry. */
+export function isPaired(object: KubeObject): boolean {
+  return ((object as Route).spec.rules ?? []).some((rule) => entry(rule, "web-canary") !== undefined);
+}
+
 export function entry({ backendRefs = [] }: RouteRule, name: string): BackendRef | undefined {
   return backendRefs.find((ref) => ref.name === name);
 }

@@ -1,7 +1,7 @@
 import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
 import type { Write } from "../../plan.ts";
 import type { RouteWish } from "../../routing.ts";
-import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED, canonicalJson } from "../names.ts";
+import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED, sameJson } from "../names.ts";
 import { canaryServiceOf, isOwnedBy, pinned, portsOf, TO_DEPLOYMENT } from "../objects.ts";
 import type { Target } from "../target.ts";
 import type { Routers, World } from "../world.ts";
@@ -39,11 +39,15 @@ export function serviceWrites(target: Target, world: World): Write[] {
   const { service } = world.snapshot;
   if (service === undefined || target.selects === undefined) return [];
   const selector = pinned(world, service, target.selects);
-  if (canonicalJson(selector) === canonicalJson(service.spec.selector ?? {})) return [];
   const changedBy =
     target.selects === "author"
       ? removeAnnotation(service, ANNOTATION_CHANGED_BY)
       : setAnnotation(service, ANNOTATION_CHANGED_BY, world.name);
+  // Its author may have given the selector back himself: then only our mark is left to take away.
+  if (sameJson(selector, service.spec.selector ?? {})) {
+    const operations = annotate(service, changedBy);
+    return operations.length === 0 ? [] : [patch(service, operations, "mark the Service as what it is")];
+  }
   const operations: JsonPatchOperation[] = [
     { op: "replace", path: "/spec/selector", value: selector },
     ...mergeAnnotations(service, changedBy, rejectionNote(service, target.urgent)),
@@ -74,7 +78,7 @@ export function canaryServiceWrites(target: Target, world: World): Write[] {
   const back = target.canarySelects === "author";
   const selector = pinned(world, back ? canaryService : service, target.canarySelects);
   const operations: JsonPatchOperation[] = [];
-  if (canonicalJson(selector) !== canonicalJson(canaryService.spec.selector ?? {})) {
+  if (!sameJson(selector, canaryService.spec.selector ?? {})) {
     const changedBy = back
       ? removeAnnotation(canaryService, ANNOTATION_CHANGED_BY)
       : ours
@@ -85,7 +89,7 @@ export function canaryServiceWrites(target: Target, world: World): Write[] {
       ...mergeAnnotations(canaryService, changedBy, rejectionNote(canaryService, target.urgent)),
     );
   }
-  if (ours && canonicalJson(portsOf(canaryService)) !== canonicalJson(portsOf(service))) {
+  if (ours && !sameJson(portsOf(canaryService), portsOf(service))) {
     operations.push({ op: "replace", path: "/spec/ports", value: portsOf(service) });
   }
   if (operations.length === 0) return [];
