@@ -14,7 +14,7 @@ const NO_REASONS = new Set([
   ...["Fail", "Hold", "Pass", "Continue", "Unsure", "Error"], // verdicts
   ...["Ready", "True", "False", "Normal", "Warning"], // conditions and Events
   ...["Undecidable"], // an error
-  ...["Accepted", "ResolvedRefs", "ExternalName"], // others' words
+  ...["Accepted", "ResolvedRefs", "PartiallyInvalid", "Gateway", "ExternalName"], // others' words
 ]);
 
 function filesOf(folder: string): string[] {

@@ -88,7 +88,7 @@ export function sameTemplate(a: PodTemplate, b: PodTemplate): boolean {
 const ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 
 /** FNV-1a over UTF-16 code units in 64 bits, ten letters. Not for secrets; a collision is caught by comparing templates. */
-function shortHash(text: string): string {
+export function shortHash(text: string): string {
   let hash = 0xcbf29ce484222325n;
   for (let i = 0; i < text.length; i++) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n);
