@@ -20,8 +20,7 @@ export type RouteProblem =
   | "RouteHasNoSuchBackend" // No rule names the Service.
   | "RouteFull" // No room for a seventeenth backendRef.
   | "RouteGivesCanaryTraffic" // The author gives the canary weight at rest.
-  | "RouteRepeatsBackend"
-  | "RouteUnsupported";
+  | "RouteRepeatsBackend";
 
 /** Whether those who carry the route have taken in its present generation. */
 export type RouteEffect =

@@ -108,7 +108,12 @@ function routePortMissing({ snapshot, settings }: World): Problem | undefined {
 
 function portsAskedOf(route: Route | undefined, { metadata }: Service): number[] {
   const refs = (route?.spec.rules ?? []).flatMap((rule) => rule.backendRefs ?? []);
-  const own = refs.filter((ref) => ref.name === metadata.name && (ref.kind ?? "Service") === "Service");
+  const own = refs.filter(
+    (ref) =>
+      ref.name === metadata.name &&
+      (ref.kind ?? "Service") === "Service" &&
+      (ref.namespace ?? metadata.namespace) === metadata.namespace,
+  );
   return own.flatMap(({ port }) => (port === undefined ? [] : [port]));
 }
 

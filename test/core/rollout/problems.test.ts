@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Route, Service } from "../../../src/api/kubernetes.ts";
-import { atRest, Play, underWay } from "./play.ts";
+import { atRest, NAMESPACE, Play, underWay } from "./play.ts";
 
 /** What only the cluster can show to be wrong. test/api/inputs.cluster.test.ts has each with its sentence. */
 
@@ -43,4 +43,14 @@ test("a first revision that nobody wants pods of is stable all the same, and sca
   play.edit(() => ({ replicas: 3 }));
   play.settles();
   expect([play.phase, play.sizes]).toEqual(["Healthy", { v1: 3 }]);
+});
+
+test("a route that says the Service's own namespace is one, and keeps saying it", () => {
+  const play = atRest();
+  const rules = [{ backendRefs: [{ name: "web", namespace: NAMESPACE, port: 80 }] }];
+  play.objects.change<Route>("HTTPRoute", "web", (route) => ({ ...route, spec: { ...route.spec, rules } }));
+  play.deploy("v2");
+  play.until("Healthy").settles();
+  expect(play.traffic).toEqual({ v2: 1 });
+  expect(play.objects.get<Route>("HTTPRoute", "web")?.spec.rules).toEqual(rules);
 });
