@@ -611,6 +611,7 @@ export const rolloutStatus = z.object({
       stepReady: z.boolean().optional(),
       paused: z.boolean().optional(),
       full: z.boolean().optional(),
+      promoteThrough: z.int().optional(),
       steps: text(4096).optional(),
       because: z.object({ revision: text(63), reason: text(64), message: text(2048) }).optional(),
     })

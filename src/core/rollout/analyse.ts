@@ -9,8 +9,8 @@ import {
 } from "../analysis/judge.ts";
 import type { AnalysisSettings } from "../analysis/model.ts";
 import type { Judged } from "./decide.ts";
+import { BOTH_BAD } from "./marks.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
-import { BOTH_BAD } from "./step.ts";
 import { hasRoutes, timeOf } from "./target.ts";
 import type { World } from "./world.ts";
 

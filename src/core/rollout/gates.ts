@@ -1,5 +1,6 @@
 import { overdue } from "../analysis/judge.ts";
 import type { Situation } from "./decide.ts";
+import { isPromoted } from "./promote.ts";
 import { hasRoutes, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -35,7 +36,7 @@ export function mayRaise({ world, judged, orders }: Situation, target: Target, g
     return hold("WaitingForMetrics", "Prometheus has not answered for every metric yet");
   const { verdict } = judged;
   if (verdict.kind === "Hold") return hold("BothVersionsBad", verdict.message);
-  if (gate === "answered" || orders?.promote === true || !hasTraffic(world)) return undefined;
+  if (gate === "answered" || isPromoted(world, orders, target.stepIndex) || !hasTraffic(world)) return undefined;
   if (verdict.kind === "NoData") return hold("NoData", verdict.message);
   if (verdict.kind !== "Unsure") return undefined;
   const late = overdue(analysis, verdict, world.nowMs);

@@ -18,3 +18,6 @@ export function writtenMark(canaryBp: number): string {
 export function effectiveMark(canaryBp: number): string {
   return `on:${canaryBp}`;
 }
+
+/** Both versions are bad: the canary's traffic has gone back for a while. */
+export const BOTH_BAD = "bothBad";

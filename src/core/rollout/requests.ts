@@ -1,5 +1,6 @@
 import { parseRequest } from "../../api/request.ts";
 import { ANNOTATION_REQUEST } from "./names.ts";
+import { tooEarly } from "./promote.ts";
 import { rejectionOf } from "./rest.ts";
 import type { World } from "./world.ts";
 
@@ -55,7 +56,7 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
   switch (verb) {
     case "promote":
       if (!moving) return { ...NOTHING, result: "refused: no release is on its way" };
-      return argument === "full" ? { ...accepted, promoteFull: true } : { ...accepted, promote: true };
+      return argument === "full" ? { ...accepted, promoteFull: true } : promote(world);
     case "pause":
       return { ...accepted, pause: true };
     case "resume":
@@ -75,6 +76,13 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
         result: `refused: unknown verb "${verb}"; promote, pause, resume, abort, retry and rollback exist`,
       };
   }
+}
+
+function promote(world: World): Answer {
+  const early = tooEarly(world);
+  return early === undefined
+    ? { ...NOTHING, result: "accepted", promote: true }
+    : { ...NOTHING, result: `refused: ${early}` };
 }
 
 function rollback(world: World, argument: string | undefined): Answer {

@@ -1,13 +1,14 @@
 import type { Condition } from "../../api/kubernetes.ts";
 import type { RolloutStatus } from "../../api/rollout.ts";
 import { writeCheckpoint } from "./analyse.ts";
+import { BOTH_BAD } from "./marks.ts";
 import { LABEL_ROLLOUT, labelValue, sameJson } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import { optional } from "./optional.ts";
+import { rememberedPromote } from "./promote.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
-import { BOTH_BAD } from "./step.ts";
 import { heldMs, type Target } from "./target.ts";
 import { managedAs, namesAsked } from "./traffic-names.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
@@ -154,6 +155,7 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
     ...(target.stepReady === true && moving ? { stepReady: true } : {}),
     ...(paused === true ? { paused: true } : {}),
     ...(full ? { full: true } : {}),
+    ...optional("promoteThrough", rememberedPromote(world, target, orders)),
     ...(target.because === undefined ? {} : { because: target.because }),
     ...(moving ? optional("steps", target.steps ?? before?.steps) : {}),
   };

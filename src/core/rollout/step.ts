@@ -3,7 +3,8 @@ import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise, paused, promotesFully } from "./gates.ts";
 import { handOverTarget } from "./hand-over.ts";
-import { effectiveMark, scalingMark, writtenMark } from "./marks.ts";
+import { BOTH_BAD, effectiveMark, scalingMark, writtenMark } from "./marks.ts";
+import { isPromoted } from "./promote.ts";
 import { promotedAs } from "./rest.ts";
 import { isStranded } from "./return.ts";
 import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "./steps.ts";
@@ -14,7 +15,6 @@ import type { Revision, World } from "./world.ts";
 const BOTH_BAD_MS = 300_000;
 /** How long it stays at 0 before it is tried again. */
 const BOTH_BAD_REST_MS = 600_000;
-export const BOTH_BAD = "bothBad";
 
 /**
  * Going up, one step at a time: capacity → ready → route → effective → (wait) → judged → next step.
@@ -147,7 +147,7 @@ function bothBad({ world, judged, orders }: Situation, target: Target): Target |
 /** Waits that belong to the step itself. Undefined once it is complete. */
 function waitOf(situation: Situation, step: Step, target: Target, changed: boolean): Target | undefined {
   const { world, judged, orders } = situation;
-  if (step.kind === "weight" || (orders?.promote === true && !changed)) return undefined;
+  if (step.kind === "weight" || isPromoted(world, orders, target.stepIndex)) return undefined;
   const startedMs = changed
     ? world.nowMs
     : Date.parse(world.status.step?.startedAt ?? new Date(world.nowMs).toISOString());

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { Route } from "../../../src/api/kubernetes.ts";
 import { expectSound, servesAlone } from "./expectations.ts";
-import { atRest, hashOf, underWay } from "./play.ts";
+import { atRest, hashOf, type Play, underWay } from "./play.ts";
 
 /** Every weight waits for a person. */
 const waiting = {
@@ -65,6 +66,83 @@ describe("verbs", () => {
       "00:00 → Paused WaitingForApproval",
     ]);
     expect([play.phase, play.reason]).toEqual(["Paused", "WaitingForApproval"]);
+  });
+
+  describe("`promote` before its weight counts", () => {
+    const pausedAt50 = (play: Play) => {
+      play.until("Paused", "WaitingForApproval");
+      expect(play.weights).toEqual({ web: 1, "web-canary": 1 });
+      play.forMs(3_600_000);
+      expect(play.phase).toBe("Paused");
+    };
+
+    test("while the weight settles: remembered until it has", () => {
+      const play = underWay(25, waiting);
+      play.run(({ status }) => status.step?.index === 1);
+      play.request("promote");
+      play.step();
+      expect(play.status.lastRequest?.result).toBe("accepted");
+      expect(play.status.message).toBe("letting 25 % settle");
+      pausedAt50(play);
+    });
+
+    test("while the routes take the weight in: remembered, and one wait is passed, not two", () => {
+      const play = underWay(0, waiting);
+      play.run(({ status }) => status.weights?.written === 25);
+      expect(play.status.step?.index).toBe(0);
+      play.manners.gateway = "silent";
+      play.request("promote");
+      play.forMs(10_000);
+      play.manners.gateway = "accepts";
+      pausedAt50(play);
+      expect(play.status.progress?.promoteThrough).toBeUndefined();
+    });
+
+    const resetRoute = ({ objects }: Play) =>
+      objects.change<Route>("HTTPRoute", "web", (route) => ({
+        ...route,
+        spec: { ...route.spec, rules: [{ backendRefs: [{ name: "web", port: 80 }] }] },
+      }));
+
+    test.each([
+      ["the operator starts anew", (play: Play) => play.restart()],
+      ["the route is reset", resetRoute],
+    ])("remembered although %s", (_, happen) => {
+      const play = underWay(25, waiting);
+      play.run(({ status }) => status.step?.index === 1);
+      play.request("promote");
+      play.step();
+      happen(play);
+      pausedAt50(play);
+    });
+
+    test("is forgotten where the canary gave its weight back", () => {
+      const play = underWay(25, waiting);
+      play.run(({ status }) => status.step?.index === 1);
+      play.request("promote");
+      play.step();
+      play.manners.gateway = "refuses";
+      play.run(({ reason }) => reason === "RouteNotAccepted");
+      play.manners.gateway = "accepts";
+      play.until("Paused", "WaitingForApproval");
+      expect(play.weights).toEqual({ web: 3, "web-canary": 1 });
+    });
+
+    test.each([
+      ["before its pods are ready", (play: Play) => play.until("Progressing", "CanaryNotReady")],
+      ["before it has its weight", (play: Play) => play.run(({ weights }) => weights["web-canary"] === 0)],
+    ])("%s: refused, with what to do", (_, where) => {
+      const play = atRest(waiting);
+      play.deploy("v2");
+      where(play);
+      play.request("promote");
+      play.step();
+      expect(play.status.lastRequest?.result).toBe(
+        "refused: the canary does not have 25 % yet; promote once it does, or use promote:full",
+      );
+      play.until("Paused", "WaitingForApproval");
+      expect(play.weights).toEqual({ web: 3, "web-canary": 1 });
+    });
   });
 
   test("`promote:full` takes all that remains without judging", () => {
