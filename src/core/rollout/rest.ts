@@ -181,7 +181,6 @@ function settled(situation: Situation, rest: Target): Target {
     ...alone(world, rest),
     phase: "Healthy",
     reason: "Healthy",
-    message: `revision ${stable?.hash} is stable, ${stable?.ready ?? 0} of ${replicas} pods ready`,
   };
 }
 
@@ -200,7 +199,7 @@ export function restingAs(world: World, stable: Revision): Target {
     mark: "resting",
     phase: "Healthy",
     reason: "Healthy",
-    message: "",
+    message: `revision ${stable.hash} is stable, ${stable.ready} of ${replicas} pods ready`,
     stable: stable.hash,
     ...(keep ? { previous: previous.hash } : {}),
     stepIndex: 0,
