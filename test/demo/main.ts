@@ -108,12 +108,12 @@ async function play({ rps, judged, keep }: Choices, stops: (() => Promise<void>)
     await until(rollouts, (status) => status.phase === "Healthy", "the Deployment to be adopted");
   });
   const adopted = hurtOf(load.lap());
-  say(`    ${dim(`${adopted.requests} requests meanwhile, ${adopted.hurt} hurt`)}`);
+  say(`    ${dim(`${adopted.requests} requests meanwhile, ${adopted.failed} failed`)}`);
   const endings: Ending[] = [];
   for (const chapter of CHAPTERS) endings.push(await release(chapter, playground, rollouts, load));
   const good = report(endings, load, performance.now() - startedMs);
   if (keep) await stayOpen(playground);
-  return good && adopted.hurt === 0 ? 0 : 1;
+  return good && adopted.failed === 0 ? 0 : 1;
 }
 
 /** One release, from `kubectl set image` to where it ends, told as it goes. */
@@ -166,13 +166,15 @@ async function release(
   }
 }
 
-function hurtOf(tallies: Tallies): { requests: number; hurt: number } {
-  let [requests, hurt] = [0, 0];
+/** Requests that failed, and those hurt: failed, or slow. A machine that is busy makes slow ones by itself. */
+function hurtOf(tallies: Tallies): { requests: number; hurt: number; failed: number } {
+  let [requests, hurt, failed] = [0, 0, 0];
   for (const tally of Object.values(tallies)) {
     requests += tally.requests;
+    failed += tally.failed;
     hurt += Math.max(tally.failed, tally.slow);
   }
-  return { requests, hurt };
+  return { requests, hurt, failed };
 }
 
 function report(endings: readonly Ending[], load: Load, tookMs: number): boolean {
@@ -189,6 +191,8 @@ function report(endings: readonly Ending[], load: Load, tookMs: number): boolean
     say(`\n  ${chapter.tag} was reverted by itself: ${sentence}`);
   const faults = load.faults.length;
   if (faults > 0) say(red(`\n  ${faults} requests that no version answered, the first: ${load.faults[0]}`));
+  if (endings.some(({ outcome, chapter }) => outcome !== chapter.wanted))
+    say(red("\n  A release did not end as it must."));
   const good = endings.every(({ chapter, outcome }) => outcome === chapter.wanted) && faults === 0;
   say(`\n  ${good ? green("Everything went right") : red("Something went wrong")}, in ${seconds(tookMs)}.`);
   return good;
