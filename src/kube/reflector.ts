@@ -82,6 +82,8 @@ export class Reflector<T extends KubeObject> {
   #sinceMs = 0;
   /** How many watches there were; `#open` while the last of them is under way. */
   #watches = 0;
+  /** Whether the log knows that there is no watch. */
+  #isTold = false;
   #open = false;
 
   constructor(client: ApiClient, type: ResourceType, store: Store<T>, options: ReflectorOptions = {}) {
@@ -273,6 +275,8 @@ export class Reflector<T extends KubeObject> {
   }
 
   #opened(): void {
+    if (this.#isTold) this.#options.log?.info({ kind: this.type.kind }, "the watch goes on");
+    this.#isTold = false;
     this.#watches++;
     this.#open = true;
   }
@@ -330,11 +334,15 @@ export class Reflector<T extends KubeObject> {
     this.#lastHeardMs = this.#clock.monotonicMs();
   }
 
+  /** One line for an outage, however often it is tried. */
   #tell({ reason, error }: End): void {
     if (error === undefined || error.kind === "gone") return;
     const absent = error.kind === "notFound" && this.#options.optional === true;
     const fields = { kind: this.type.kind, reason, error: error.message };
-    if (absent) this.#options.log?.debug(fields, "the cluster does not serve this kind; it is asked again");
+    const isTold = this.#isTold;
+    this.#isTold = true;
+    if (isTold) this.#options.log?.debug(fields, "a watch does not begin yet; it is tried again");
+    else if (absent) this.#options.log?.debug(fields, "the cluster does not serve this kind; it is asked again");
     else this.#options.log?.warn(fields, "a watch ended; it begins again");
   }
 

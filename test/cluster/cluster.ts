@@ -40,6 +40,8 @@ export interface AuditEvent {
   };
   readonly responseStatus?: { readonly code?: number };
   readonly requestReceivedTimestamp: string;
+  /** The object as it was answered, for patches of routes and Services. */
+  readonly responseObject?: unknown;
 }
 
 /** Kubernetes' own controllers ask 20 to 50 times a second by default, which hundreds of pods would wait for. */
@@ -157,7 +159,14 @@ export class Cluster {
         apiVersion: "audit.k8s.io/v1",
         kind: "Policy",
         omitStages: ["RequestReceived", "ResponseStarted"],
-        rules: [{ level: "Metadata" }],
+        rules: [
+          {
+            level: "RequestResponse", // What moves traffic, with what came of it.
+            verbs: ["patch"],
+            resources: [{ group: "gateway.networking.k8s.io" }, { group: "", resources: ["services"] }],
+          },
+          { level: "Metadata" },
+        ],
       };
       writeFileSync(this.path("audit-policy.yaml"), stringify(policy));
     }

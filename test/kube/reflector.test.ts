@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../src/api/kubernetes.ts";
 import { Reflector, type ReflectorOptions } from "../../src/kube/reflector.ts";
@@ -369,6 +370,17 @@ describe("Reflector", () => {
     const backMs = clock.monotonicMs();
     await eventually("the event", () => told.includes("modified a 11"));
     expect(clock.monotonicMs() - backMs).toBeLessThan(15_000);
+  });
+
+  test("has one line for an outage, however often it tries, and one for its end", async () => {
+    const lines: string[] = [];
+    const log = pino({ level: "info" }, { write: (text: string) => void lines.push(JSON.parse(text).msg) });
+    server.play(stream(whole(10, []), "reset"), refusal(500, "InternalError"));
+    const { reflector } = run({ log });
+    await eventually("several tries", () => server.seen.length >= 4);
+    server.play(list(10, []), stream([]));
+    await eventually("the next watch", () => reflector.watch() === 2);
+    expect(lines).toEqual(["a watch ended; it begins again", "the watch goes on"]);
   });
 
   test("an error of a listener ends it: no watch may hide a fault of ours", async () => {
