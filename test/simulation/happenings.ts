@@ -72,8 +72,7 @@ export const HAPPENINGS: Readonly<Record<string, Happening>> = {
   },
   newVersion: (sim) => sim.wantVersion(sim.rng.int(2, VERSIONS)) as undefined,
   undo: (sim) => {
-    const stable = sim.images.get(sim.rollout?.status?.stable?.revision ?? "");
-    if (stable === undefined) return false;
+    const stable = sim.images.get(sim.rollout?.status?.stable?.revision ?? "") ?? image(1);
     sim.wantVersion(Number(stable.split(":")[1]));
   },
   abort: (sim) => sim.request("abort") as undefined,
@@ -108,9 +107,21 @@ export const HAPPENINGS: Readonly<Record<string, Happening>> = {
     sim.api.delete("person", sim.refOf(sim.rng.pick(sets)));
   },
   turnsBad: (sim) => {
-    const serving = sim.images.get(sim.rollout?.status?.stable?.revision ?? "");
-    if (serving === undefined || serving === image(1)) return false;
-    sim.health[serving] = { comesUp: sim.health[serving]?.comesUp ?? "soon", errorRate: 0.3 };
+    const { canary, stable } = sim.rollout?.status ?? {};
+    const serving = sim.images.get(canary?.revision ?? stable?.revision ?? "") ?? image(2);
+    const turned = serving === image(1) ? image(2) : serving;
+    sim.health[turned] = { comesUp: sim.health[turned]?.comesUp ?? "soon", errorRate: 0.3 };
+  },
+  statusLost: (sim) => {
+    if (sim.rollout === undefined) return false;
+    const { status: _lost, ...rollout } = sim.rollout;
+    sim.api.change("person", sim.rollout, rollout, "status");
+  },
+  deleteService: (sim) => deletedForAWhile(sim, "Service", "web"),
+  deleteCanaryService: (sim) => deletedForAWhile(sim, "Service", "web-canary"),
+  deleteRoute: (sim) => deletedForAWhile(sim, "HTTPRoute", "web"),
+  gitInsists: (sim) => {
+    for (let i = 0; i < 12; i++) sim.agenda.after(i * 10_000, () => sim.apply("Service", "HTTPRoute", "GRPCRoute"));
   },
   deleteRollout: (sim) => {
     if (sim.rollout === undefined) return false;
@@ -128,6 +139,14 @@ export const HAPPENINGS: Readonly<Record<string, Happening>> = {
     ]),
   ),
 };
+
+/** Someone deletes an object; Git brings its own back. */
+function deletedForAWhile(sim: Simulation, kind: string, name: string): undefined | false {
+  const object = sim.api.find(kind, name);
+  if (object === undefined) return false;
+  sim.api.delete("person", sim.refOf(object));
+  sim.agenda.after(sim.rng.int(500, 40_000), () => sim.apply(kind));
+}
 
 export const NAMES: readonly string[] = [...WRITE_FAULTS, ...Object.keys(HAPPENINGS)];
 export const STAGES = [

@@ -1,5 +1,5 @@
 import type { JsonPatchOperation, KubeObject, ObjectRef } from "../../src/api/kubernetes.ts";
-import type { Rollout } from "../../src/api/rollout.ts";
+import type { Rollout, RolloutStatus } from "../../src/api/rollout.ts";
 import { gather } from "../../src/controllers/rollout/gather.ts";
 import { readFromMs } from "../../src/core/analysis/judge.ts";
 import type { Reading } from "../../src/core/analysis/model.ts";
@@ -20,6 +20,8 @@ import type { Rng } from "./rng.ts";
 
 export const OPERATOR = "zenith";
 const CATCH_UP_MS = 50;
+const GONE_MS = 1_000;
+const MINOR_MS = 2_000;
 
 /** What may go wrong with one write. */
 export type WriteFault = "conflict" | "errorBefore" | "errorAfter" | "crashBefore" | "crashAfter";
@@ -57,7 +59,9 @@ export class Operator {
   #failures = 0;
   #stoppedUntilMs = 0;
   #pending: { ref: ObjectRef; version: string }[] = [];
-  #confirmed = false;
+  /** The watch under which the Rollout was read live. */
+  #confirmed: number | undefined;
+  #toldMs = Number.NEGATIVE_INFINITY;
   #readings: readonly Reading[] = [];
   #memory: AnalysisMemory | undefined;
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -94,7 +98,8 @@ export class Operator {
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.#failures = 0;
     this.#pending = [];
-    this.#confirmed = false;
+    this.#confirmed = undefined;
+    this.#toldMs = Number.NEGATIVE_INFINITY;
     this.#readings = [];
     this.#memory = undefined;
     this.#askedMs = Number.NEGATIVE_INFINITY;
@@ -176,24 +181,46 @@ export class Operator {
     const plan = this.#hooks.plan(snapshot, routers as Routers);
     const pass: Pass = { snapshot, plan, process: this.#process, memory };
     this.#hooks.onPass(pass);
-    if (plan.writes.length > 0 && !this.#confirmed) {
-      yield this.#rng.int(2, 20);
-      const live = this.#api.get(refTo(snapshot.rollout));
-      if (live.metadata.resourceVersion !== snapshot.rollout.metadata.resourceVersion) {
-        this.#putBack(readings);
-        return this.#wake(CATCH_UP_MS);
-      }
-      this.#confirmed = true;
+    if (plan.writes.length > 0 && !(yield* this.#isCurrent(caches, snapshot))) {
+      this.#putBack(readings);
+      return this.#wake(this.#caughtUp(caches) ? GONE_MS : CATCH_UP_MS);
     }
-    const error = yield* this.#act(pass);
+    const patienceMs = this.#patienceMs(plan);
+    const error = yield* this.#act(patienceMs > 0 ? { ...pass, plan: withoutStatus(plan) } : pass);
     if (error !== undefined) {
-      if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed = false;
+      if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed = undefined;
       this.#putBack(readings);
       throw error;
     }
     const askInMs = this.#keep(plan.memory, snapshot);
-    const waits = [plan.checkAgainInMs, askInMs].filter((ms) => ms !== undefined);
+    const again = patienceMs > 0 ? patienceMs : undefined;
+    const waits = [plan.checkAgainInMs, askInMs, again].filter((ms) => ms !== undefined);
     if (waits.length > 0) this.#wake(Math.max(1, Math.min(...waits)));
+  }
+
+  /** After a start, a gap in the watch or a conflict the Rollout is read live before anything is written. */
+  *#isCurrent(caches: Caches, { rollout }: Snapshot): Generator<number, boolean> {
+    const watch = caches.watchOfRollouts;
+    if (watch !== undefined && this.#confirmed === watch) return true;
+    yield this.#rng.int(2, 20);
+    const live = this.#api.find("Rollout", rollout.metadata.name);
+    if (live === undefined) return false;
+    const version = live.metadata.resourceVersion ?? "0";
+    if (version !== rollout.metadata.resourceVersion) {
+      this.#pending = [{ ref: refTo(live), version }];
+      return false;
+    }
+    this.#confirmed = watch;
+    return true;
+  }
+
+  /** How long a status that differs in counts alone may wait. */
+  #patienceMs({ status, minor }: RolloutPlan): number {
+    if (status === undefined) return 0;
+    const leftMs = this.#toldMs + MINOR_MS - this.#agenda.nowMs;
+    if (minor === true && leftMs > 0) return leftMs;
+    this.#toldMs = this.#agenda.nowMs;
+    return 0;
   }
 
   /** Writes in order up to the first that fails; a group all at once, each on its own; status last. */
@@ -215,15 +242,16 @@ export class Operator {
           error ??= cause;
         }
       }
-      if (error !== undefined && group[0]?.together === undefined) break;
+      if (error !== undefined) break;
     }
     const { status, target } = plan;
     if (status !== undefined && target.release !== true && (error === undefined || target.urgent !== undefined)) {
       yield this.#rng.int(2, 25);
       try {
+        const value = error === undefined ? status : asFarAsDone(status, snapshot);
         const operations: JsonPatchOperation[] = [
           { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
-          { op: "add", path: "/status", value: status },
+          { op: "add", path: "/status", value },
         ];
         const send = () => this.#api.patch(OPERATOR, refTo(rollout), operations, "status");
         const object = (yield* this.#send(pass, "status", send)) as Rollout;
@@ -270,7 +298,7 @@ export class Operator {
   #apply(write: Write): KubeObject | undefined {
     switch (write.verb) {
       case "create":
-        return this.#api.create(OPERATOR, write.object);
+        return this.#make(write.object);
       case "jsonPatch": {
         const guard = { op: "replace" as const, path: "/metadata/resourceVersion", value: write.resourceVersion };
         return this.#api.patch(
@@ -289,6 +317,14 @@ export class Operator {
         }
         return undefined;
     }
+  }
+
+  /** One that is there already is as good where it is ours: our own create, whose answer was lost. */
+  #make(object: KubeObject): KubeObject {
+    const found = this.#api.find(object.kind, object.metadata.name);
+    const owner = (of: KubeObject) => of.metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid;
+    const isOurs = found !== undefined && object.kind !== "Service" && owner(found) === owner(object);
+    return isOurs && found.metadata.deletionTimestamp === undefined ? found : this.#api.create(OPERATOR, object);
   }
 
   #caughtUp(caches: Caches): boolean {
@@ -345,6 +381,17 @@ export class Operator {
 }
 
 const KEY = "shop/web";
+
+function withoutStatus({ status: _later, ...plan }: RolloutPlan): RolloutPlan {
+  return plan;
+}
+
+/** Not all switches of a breach were made: the weights are not yet what status would say. */
+function asFarAsDone(status: RolloutStatus, { rollout }: Snapshot): RolloutStatus {
+  const { weights: _written, ...rest } = status;
+  const before = rollout.status?.weights;
+  return before === undefined ? rest : { ...rest, weights: before };
+}
 
 function isApiError(error: unknown): boolean {
   return error instanceof Error && error.name === "ApiError";

@@ -78,7 +78,7 @@ class Run {
         this.#ledger.onCrash();
       },
     };
-    this.#sim = new Simulation(seed, hooks, plan);
+    this.#sim = new Simulation(seed, hooks, this.#cell.stage === "Leaving", plan);
     this.#ledger = new Ledger(this.#sim);
     this.#targets = this.#draw();
     this.#sim.api.onCommit(({ object, actor, type }) => {
@@ -104,11 +104,16 @@ class Run {
     };
   }
 
+  /** The cell of the table that is this seed's own. */
+  get #cell(): Target {
+    const cell = this.#seed % (NAMES.length * STAGES.length);
+    return { name: NAMES[cell % NAMES.length] ?? "", stage: STAGES[Math.floor(cell / NAMES.length)] ?? "" };
+  }
+
   /** Two to six things that are to happen, each in a stage; the seed's number walks the table, so that no cell is left to luck. */
   #draw(): Target[] {
     const { rng } = this.#sim;
-    const cell = this.#seed % (NAMES.length * STAGES.length);
-    const first = { name: NAMES[cell % NAMES.length] ?? "", stage: STAGES[Math.floor(cell / NAMES.length)] ?? "" };
+    const first = this.#cell;
     const count = rng.int(0, 5);
     const more = Array.from({ length: count }, () => {
       const name = rng.chance(0.35) ? rng.pick(WRITE_FAULTS) : rng.pick(NAMES);
@@ -160,10 +165,11 @@ class Run {
     const { stage, rng, rollout } = this.#sim;
     if (rollout === undefined) return;
     const due = this.#targets.find((target) => target.stage === stage && target.name in HAPPENINGS);
-    if (due === undefined || !rng.chance(0.4)) return;
+    const leaving = stage === "Leaving"; // It does not last.
+    if (due === undefined || !rng.chance(leaving ? 1 : 0.4)) return;
     this.#targets.splice(this.#targets.indexOf(due), 1);
     // Not within the write that led here.
-    this.#sim.agenda.after(rng.int(0, 800), () => {
+    this.#sim.agenda.after(rng.int(0, leaving ? 20 : 800), () => {
       if (this.#faulty) this.#happen(due.name);
     });
   }

@@ -23,9 +23,10 @@ export interface Scenario {
 const GOOD: Health = { comesUp: "soon", errorRate: 0.001 };
 export const VERSIONS = 5;
 
-export function scenarioOf(rng: Rng): Scenario {
-  const division = rng.pick<Division>(["routes", "routes", "routes", "routes", "service", "sizes"]);
-  const adopts = rng.chance(0.35);
+/** @param leaves the Rollout will be deleted: what takes longest to put back is likelier */
+export function scenarioOf(rng: Rng, leaves: boolean): Scenario {
+  const division = rng.pick<Division>(["routes", "routes", "routes", "routes", "service", leaves ? "routes" : "sizes"]);
+  const adopts = rng.chance(leaves ? 0.8 : 0.35);
   const autoscaled = rng.chance(0.2);
   const replicas = rng.int(1, 6);
   const routes = division === "routes" ? routesOf(rng) : [];

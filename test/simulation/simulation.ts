@@ -34,9 +34,9 @@ export class Simulation {
   readonly images = new Map<string, string>();
   #nonce = 0;
 
-  constructor(seed: number, hooks: Partial<Hooks>, plan: typeof planRollout = planRollout) {
+  constructor(seed: number, hooks: Partial<Hooks>, leaves: boolean, plan: typeof planRollout = planRollout) {
     this.rng = rngOf(seed);
-    this.scenario = scenarioOf(this.rng.fork());
+    this.scenario = scenarioOf(this.rng.fork(), leaves);
     const { scenario, agenda, api } = this;
     this.health = { ...scenario.health };
     const health = (of: string) => this.health[of] ?? { comesUp: "soon", errorRate: 0 };

@@ -43,7 +43,9 @@ function servingSize(world: World): number {
 /** Milliseconds for which an effective weight must still settle. Before the next step asks for pods it has. */
 export function unsettledMs(world: World): number {
   const { routes, status, settings } = world;
-  if (isScaling(status.progress?.mark) && status.weights?.effectiveBp === routes.canaryBp) return 0;
+  // A pair that has just entered is at the weight that none had before.
+  const known = routes.canaryBp > 0 && status.weights?.effectiveBp === routes.canaryBp;
+  if (known && isScaling(status.progress?.mark)) return 0;
   return remainingMs(world, "Stepping", effectiveMark(routes.canaryBp), settings.settleMs);
 }
 

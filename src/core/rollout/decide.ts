@@ -134,10 +134,9 @@ function failed(world: World, reason: string, message: string): Target {
 function rejectedElsewhere({ world }: Situation): Target | undefined {
   const note = world.unrecordedRejection;
   if (note === undefined || world.stable === undefined) return undefined;
-  const because = { revision: note.revision, reason: "AnalysisFailed", message: note.reason };
   if (note.revision === world.stable.hash)
-    return world.previous === undefined ? undefined : startRollback(world, world.previous, because);
-  return onTheWay(world) && note.revision === world.status.progress?.canary ? startReturn(world, because) : undefined;
+    return world.previous === undefined ? undefined : startRollback(world, world.previous, note);
+  return onTheWay(world) && note.revision === world.status.progress?.canary ? startReturn(world, note) : undefined;
 }
 
 function abortedByUser({ world, orders }: Situation): Target | undefined {

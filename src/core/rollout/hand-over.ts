@@ -1,6 +1,6 @@
 import type { Situation } from "./decide.ts";
 import { promotedAs } from "./rest.ts";
-import { remainingMs, type Target } from "./target.ts";
+import { heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -24,13 +24,16 @@ export function handingOver({ world }: Situation): Target | undefined {
   if (!arrived(world))
     return { ...handOverTarget(world, "selecting"), message: "waiting until the Service leads only to the new pods" };
   if ((routes.state === "paired" && routes.canaryBp > 0) || routes.state === "mixed") return lowerPair(world);
+  const draining = heldMs(world, "HandingOver", "drained") > 0;
   if (routes.effect.kind !== "effective")
-    return { ...handOverTarget(world, "lowered"), message: "waiting for the routes to take the hand-over in" };
-  if (routes.state === "paired") {
-    const waitMs = remainingMs(world, "HandingOver", "drained", settings.drainMs);
-    const target = handOverTarget(world, "drained");
-    return waitMs > 0 ? { ...target, checkAgainInMs: waitMs } : { ...target, wish: { kind: "rest" } };
-  }
+    return {
+      ...handOverTarget(world, draining ? "drained" : "lowered"),
+      message: "waiting for the routes to take the hand-over in",
+    };
+  // Also where somebody else has taken the pair away: what it led to has its time to drain.
+  const waitMs = remainingMs(world, "HandingOver", "drained", settings.drainMs);
+  if (waitMs > 0) return { ...handOverTarget(world, "drained"), checkAgainInMs: waitMs };
+  if (routes.state === "paired") return { ...handOverTarget(world, "drained"), wish: { kind: "rest" } };
   return { ...promotedAs(world, canary), sizes: { [canary.hash]: world.replicas, [stable.hash]: stable.size } };
 }
 
@@ -45,7 +48,7 @@ function lowerPair(world: World): Target {
   const waitMs = remainingMs(world, "HandingOver", "arrived", world.settings.settleMs);
   const target = handOverTarget(world, "arrived");
   if (waitMs > 0) return { ...target, checkAgainInMs: waitMs };
-  return { ...target, mark: "drained", wish: { kind: "paired", canaryBp: 0 } };
+  return { ...target, mark: "lowered", wish: { kind: "paired", canaryBp: 0 } };
 }
 
 export function handOverTarget(world: World, mark: string): Target {

@@ -16,7 +16,8 @@ import type { World } from "./world.ts";
  *
  * Pods that serve are never deleted: a Deployment that does not come up in time leaves ours where they are.
  */
-export function leaving({ world }: Situation): Target | undefined {
+export function leaving({ world: seen }: Situation): Target | undefined {
+  const world = towardsPrevious(seen);
   const { rollout, settings, snapshot } = world;
   if (rollout.metadata.deletionTimestamp === undefined) return undefined;
   if (rollout.metadata.finalizers?.includes(FINALIZER) !== true) return leavingTarget(world, "left", {});
@@ -30,6 +31,12 @@ export function leaving({ world }: Situation): Target | undefined {
   if (world.stable === undefined) return notAdopted(world, deployment);
   if (settings.onDelete === "handBack") return handBack(world, deployment);
   return left(world, { deployment: { paused: false } }); // It stays at 0, and whoever scales it up gets what it says.
+}
+
+/** A rollback that is under way has its end here: what stays, or is handed back, is what it leads to. */
+function towardsPrevious(world: World): World {
+  const { previous, status } = world;
+  return previous === undefined || status.progress?.stage !== "RollingBack" ? world : { ...world, stable: previous };
 }
 
 const LOOKING = "looking";
@@ -96,8 +103,15 @@ function stableAlone(world: World): Target | undefined {
   const leftMs = remainingMs(world, "Leaving", "scaling", settings.progressDeadlineMs);
   if (stable.ready < replicas && leftMs > 0)
     return leavingTarget(world, "scaling", { sizes: full, checkAgainInMs: leftMs });
+  const pinned = world.snapshot.service === undefined ? {} : { selects: stable.hash };
+  if (settings.service !== undefined && heldMs(world, "Leaving", "emptied") === 0) {
+    const moved = world.selects === stable.hash || world.snapshot.service === undefined;
+    const waitMs = moved ? remainingMs(world, "Leaving", "alone", settings.drainMs) : settings.drainMs;
+    if (waitMs > 0)
+      return leavingTarget(world, moved ? "alone" : "moving", { ...pinned, sizes: full, checkAgainInMs: waitMs });
+  }
   const none = Object.fromEntries(others.map(({ hash }) => [hash, 0]));
-  return leavingTarget(world, "emptied", { sizes: { ...full, ...none } });
+  return leavingTarget(world, "emptied", { ...pinned, sizes: { ...full, ...none } });
 }
 
 /** Taking over had only begun: the Deployment goes on as it was, and ours go once only its pods serve. */

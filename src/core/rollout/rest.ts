@@ -33,7 +33,7 @@ export function resting(situation: Situation): Target {
 export function rejectionOf({ status, unrecordedRejection: note }: World, wanted: Revision): Rejection | undefined {
   const { rejected } = status;
   if (rejected?.revision === wanted.hash) return rejected;
-  if (note?.revision === wanted.hash) return { ...note, reason: "AnalysisFailed", message: note.reason };
+  if (note?.revision === wanted.hash) return note;
   if (wanted.mark?.kind !== "rejected") return undefined;
   return { revision: wanted.hash, reason: "Rejected", message: wanted.mark.reason };
 }
@@ -193,7 +193,8 @@ export function restingAs(world: World, stable: Revision): Target {
   const stableReady = stable.ready >= Math.min(replicas, Math.max(1, stable.size));
   const keep = previous !== undefined && previous.hash !== stable.hash;
   const scaleDown = keep && fullForMs <= 0 && (stableReady || previous.size === 0);
-  const waitMs = keep && !scaleDown ? [Math.max(0, fullForMs)] : [];
+  const strays = straysOf(world, stable);
+  const waitMs = keep && !scaleDown && fullForMs > 0 ? fullForMs : undefined;
   return {
     stage: "Resting",
     mark: "resting",
@@ -204,16 +205,31 @@ export function restingAs(world: World, stable: Revision): Target {
     ...(keep ? { previous: previous.hash } : {}),
     stepIndex: 0,
     weightBp: 0,
+    ...strays.waiting,
     ...foldedByWayOf0(world),
     selects: routed ? stable.hash : "all",
     canarySelects: stable.hash,
     sizes: {
-      ...(routed && routes.state !== "rest" ? {} : othersToZero(world, stable)),
+      ...strays.sizes,
       [stable.hash]: replicas,
       ...(keep ? { [previous.hash]: scaleDown ? 0 : previous.size } : {}),
     },
-    ...(waitMs[0] === undefined ? {} : { checkAgainInMs: waitMs[0] }),
+    ...(waitMs === undefined ? {} : { checkAgainInMs: waitMs }),
   };
+}
+
+/** Pods of revisions that have no part any more. Where routes lead, nobody knows when ready ones, of a status that was lost
+ * say, had their last request. */
+function straysOf(world: World, stable: Revision): { sizes: Target["sizes"]; waiting?: Partial<Target> } {
+  const { routes, revisions, settings } = world;
+  const sizes = othersToZero(world, stable);
+  if (!hasRoutes(routes) || Object.keys(sizes).length === 0) return { sizes };
+  if (routes.state !== "rest") return { sizes: {} };
+  const waitMs = remainingMs(world, "Resting", "strays", settings.drainMs);
+  const isReady = (hash: string) => (revisions.get(hash)?.ready ?? 0) > 0;
+  if (waitMs === 0 || !Object.keys(sizes).some(isReady)) return { sizes };
+  const dead = Object.fromEntries(Object.entries(sizes).filter(([hash]) => !isReady(hash)));
+  return { sizes: dead, waiting: { mark: "strays", checkAgainInMs: waitMs } };
 }
 
 /** A pair that is left over, after status was lost say, is folded only from an effective, drained 0. */

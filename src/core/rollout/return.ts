@@ -38,17 +38,15 @@ function returnByRoutes(world: World, because: Because): Target {
   const { routes, settings } = world;
   const arrived = routes.state === "rest" || (routes.state === "paired" && routes.canaryBp === 0);
   const pinned = world.snapshot.service === undefined || world.selects === world.stable?.hash;
-  if (!arrived || !pinned || routes.effect.kind !== "effective") return returnTarget(world, because, "back");
-  if (routes.state === "paired") {
-    const waitMs = remainingMs(world, "Returning", "drained", settings.drainMs);
-    const target = returnTarget(world, because, "drained");
-    return waitMs > 0 ? { ...target, checkAgainInMs: waitMs } : { ...target, wish: { kind: "rest" } };
-  }
-  // At rest: the pair was drained, or there never was one, or somebody else has taken it away.
-  const drained = heldMs(world, "Returning", "drained") > 0;
-  const waitMs = drained ? 0 : remainingMs(world, "Returning", "folded", settings.drainMs);
-  if (waitMs > 0) return { ...returnTarget(world, because, "folded"), checkAgainInMs: waitMs };
-  return returned(world, because);
+  const draining = heldMs(world, "Returning", "drained") > 0;
+  if (!arrived || !pinned || routes.effect.kind !== "effective")
+    return returnTarget(world, because, draining && arrived && pinned ? "drained" : "back");
+  // At rest the pair was drained, or there never was one, or somebody else has taken it away.
+  const mark = draining || routes.state === "paired" ? "drained" : "folded";
+  const waitMs = remainingMs(world, "Returning", mark, settings.drainMs);
+  const target = returnTarget(world, because, mark);
+  if (waitMs > 0) return { ...target, checkAgainInMs: waitMs };
+  return routes.state === "paired" ? { ...target, wish: { kind: "rest" } } : returned(world, because);
 }
 
 function returnBySizes(world: World, because: Because): Target {

@@ -10,6 +10,7 @@ import { type RoutesView, routesOf } from "./routes-view.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import { askedReplicas, replicasOf } from "./size.ts";
 import type { Snapshot } from "./snapshot.ts";
+import type { Rejection } from "./target.ts";
 
 export type { EndpointsView, Revision, RoutesView };
 
@@ -40,7 +41,7 @@ export interface World {
   /** "deployment:<hash>", as a Service is narrowed to the pods of the referenced Deployment; undefined while unknown. */
   readonly deploymentPods?: string;
   /** A rejection that reached objects before it reached status. */
-  readonly unrecordedRejection?: { readonly revision: string; readonly reason: string };
+  readonly unrecordedRejection?: Rejection;
 }
 
 export type Routers = ReadonlyMap<string, TrafficRouter>;
@@ -93,21 +94,18 @@ function wantedTemplate({ rollout, deployment }: Snapshot): PodTemplate | undefi
 }
 
 /** Every switch of a breach leaves the rejection on its object, so that no crash or lost status raises it again. */
-function rejectionOnObjects(
-  snapshot: Snapshot,
-  status: RolloutStatus,
-): { revision: string; reason: string } | undefined {
-  const notes = [snapshot.service, snapshot.canaryService, ...snapshot.routes.map((route) => route.object)]
-    .map((object) => object?.metadata.annotations?.[ANNOTATION_REJECTED])
-    .filter((note) => note !== undefined);
-  for (const note of notes) {
-    const space = note.indexOf(" ");
-    const revisionHash = space === -1 ? note : note.slice(0, space);
-    if (status.rejected?.revision !== revisionHash) {
-      return { revision: revisionHash, reason: space === -1 ? "rejected" : note.slice(space + 1) };
-    }
-  }
-  return undefined;
+function rejectionOnObjects(snapshot: Snapshot, status: RolloutStatus): Rejection | undefined {
+  return [snapshot.service, snapshot.canaryService, ...snapshot.routes.map((route) => route.object)]
+    .flatMap((object) => rejectionNoted(object?.metadata.annotations?.[ANNOTATION_REJECTED]) ?? [])
+    .find(({ revision }) => revision !== status.rejected?.revision);
+}
+
+/** What `rejectionNote` wrote: revision, reason and message, a space between each. */
+function rejectionNoted(note: string | undefined): Rejection | undefined {
+  const match = /^(\S+)(?: ([A-Z][A-Za-z]+))?(?: (.*))?$/s.exec(note ?? "");
+  if (match === null) return undefined;
+  const [, revision = "", reason = "AnalysisFailed", message = "rejected"] = match;
+  return { revision, reason, message };
 }
 
 /** A condition by type, where status has it. */

@@ -100,7 +100,9 @@ describe("rule 1: each switch on its own", () => {
     play.requests.bad.add("v2");
     play.until("Reverted");
     const route = play.objects.get("HTTPRoute", "web");
-    expect(play.named(route?.metadata.annotations?.["zenith.sh/rejected"] ?? "")).toMatch(/^v2 error-rate/);
+    expect(play.named(route?.metadata.annotations?.["zenith.sh/rejected"] ?? "")).toMatch(
+      /^v2 AnalysisFailed error-rate/,
+    );
     play.settles();
     expect(play.objects.get("HTTPRoute", "web")?.metadata.annotations?.["zenith.sh/rejected"]).toBeUndefined();
   });

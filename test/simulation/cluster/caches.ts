@@ -23,6 +23,7 @@ export class Caches {
   readonly #rng: Rng;
   readonly #onChange: () => void;
   #open = true;
+  #watch = 1;
 
   constructor(agenda: Agenda, api: ApiServer, rng: Rng, onChange: () => void) {
     this.#agenda = agenda;
@@ -66,9 +67,15 @@ export class Caches {
     this.#agenda.after(forMs, () => {
       lane.losing = false;
       if (!this.#open) return;
+      if (kind === "Rollout") this.#watch++;
       this.#stores.get(kind)?.replace(this.#api.list(kind), this.#api.version);
       this.#onChange();
     });
+  }
+
+  /** Which watch tells of Rollouts; undefined while none does. */
+  get watchOfRollouts(): number | undefined {
+    return this.#lanes.get("Rollout")?.losing === true ? undefined : this.#watch;
   }
 
   /** Whether the operator sees all that there is. */

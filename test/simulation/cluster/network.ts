@@ -35,10 +35,11 @@ export class Network {
       for (const service of api.list<Service>("Service"))
         if (selects(service, pod)) this.#slices(service.metadata.name);
     });
-    api.onCommit(({ object, actor }) => {
+    api.onCommit(({ object, actor, type }) => {
       if (object.kind === "Service") this.#slices(object.metadata.name);
-      if (object.kind === "EndpointSlice") this.#learnEndpoints(object as EndpointSlice);
-      if (isRoute(object) && actor !== GATEWAY) this.#attend(object);
+      if (object.kind === "EndpointSlice") this.#learnEndpoints(object as EndpointSlice, type === "deleted");
+      if (isRoute(object) && type === "deleted") this.#forget(object);
+      else if (isRoute(object) && actor !== GATEWAY) this.#attend(object);
     });
   }
 
@@ -104,11 +105,16 @@ export class Network {
     });
   }
 
-  #learnEndpoints({ metadata, endpoints = [] }: EndpointSlice): void {
+  #learnEndpoints({ metadata, endpoints = [] }: EndpointSlice, gone: boolean): void {
     const service = metadata.labels?.["kubernetes.io/service-name"] ?? "";
     const ready = endpoints.filter(({ conditions }) => conditions?.ready === true);
     const names = ready.map(({ targetRef }) => targetRef?.name ?? "");
-    this.#inOrder(service, () => this.endpoints.set(service, names));
+    this.#inOrder(service, () => this.endpoints.set(service, gone ? [] : names));
+  }
+
+  #forget(route: KubeObject): void {
+    const key = `${route.kind}/${route.metadata.name}`;
+    this.#inOrder(key, () => this.routes.delete(key));
   }
 
   /** The gateway's controller says what it thinks of a route; its proxies follow. */

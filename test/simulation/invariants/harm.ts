@@ -8,7 +8,9 @@ export function harmLasts(ledger: Ledger): void {
   let harmedMs = 0;
   const look = () => {
     harmedMs = isHarmed(ledger) ? harmedMs + EVERY_MS : 0;
-    if (harmedMs > LIMIT_MS) {
+    // What stable showed in an incident excuses a canary for five minutes more.
+    const excused = ledger.happened.has("bothBad") ? EXCUSED_MS : 0;
+    if (harmedMs > LIMIT_MS + excused) {
       ledger.violate("I6", `a canary that fails its requests has had traffic for ${harmedMs / 1_000} s`);
       harmedMs = 0;
     }
@@ -20,6 +22,7 @@ export function harmLasts(ledger: Ledger): void {
 const EVERY_MS = 5_000;
 /** Three windows of 15 s prove it, one more may have begun, and what remains is for routes and queues. */
 const LIMIT_MS = 120_000;
+const EXCUSED_MS = 300_000;
 /** Requests a second that must have failed for it to be plain. */
 const PLAIN_PER_SECOND = 1;
 

@@ -140,9 +140,10 @@ function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string 
 }
 
 /** With `delete` the pods go with the Rollout. A Deployment that was not taken over yet serves beside ours. */
-function isAskedToGo({ snapshot: { rollout }, plan }: Written["pass"], { shares }: Ledger): boolean {
+function isAskedToGo({ snapshot: { rollout }, plan }: Written["pass"], { shares, sim }: Ledger): boolean {
   if (plan.target.stage !== "Leaving") return false;
   if (settingsOf(rollout).onDelete === "delete") return true;
+  if (sim.scenario.service !== undefined && sim.api.find("Service", "web") === undefined) return true; // Nobody calls any more.
   return rollout.status?.stable === undefined && (shares.get("foreign") ?? 0) > 0;
 }
 
@@ -258,7 +259,8 @@ function statusNeverLeads({ commit, pass, write }: Written, ledger: Ledger): str
     object !== undefined && (ledger.foreignMs.get(nameOf(object)) ?? 0) < pass.snapshot.nowMs - SIZE_MEMORY_MS;
   const routes = [...sim.api.list("HTTPRoute"), ...sim.api.list("GRPCRoute")];
   const actual = Math.max(0, ...routes.map(canaryBpOf));
-  if (routes.every(untouched) && (status?.weights?.writtenBp ?? 0) !== actual)
+  const known = sim.scenario.routes.length === routes.length;
+  if (known && routes.every(untouched) && (status?.weights?.writtenBp ?? 0) !== actual)
     return `status says ${(status?.weights?.writtenBp ?? 0) / 100} %, the routes ${actual / 100} %`;
   const service = sim.api.find<Service>("Service", "web");
   const pin = pinOf(service);
@@ -297,7 +299,9 @@ function nothingIsRaisedUnseen(written: Written, ledger: Ledger): string | undef
     const mine = ledger.answers.filter(({ metric, process }) => metric === name && process === pass.process);
     const last = mine.at(-1);
     if (last === undefined) return `raised to ${raise.toBp / 100} %, and ${name} was never answered since the start`;
-    if (last.kind === "error") return `raised to ${raise.toBp / 100} %, and ${name} was last not answered`;
+    // What was decided is put back where it was reset; an outage holds what was not.
+    const repair = ledger.walk.stepOf(pass, raise.toBp) === ledger.walk.progress?.index;
+    if (last.kind === "error" && !repair) return `raised to ${raise.toBp / 100} %, and ${name} was last not answered`;
   }
   return undefined;
 }

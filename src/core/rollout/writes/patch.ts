@@ -33,7 +33,8 @@ export function remove(object: KubeObject, why: string): Write {
 
 export function rejectionNote(object: KubeObject, urgent: Rejection | undefined): JsonPatchOperation[] {
   if (urgent === undefined) return [];
-  return annotate(object, { [ANNOTATION_REJECTED]: `${urgent.revision} ${urgent.message}`.slice(0, 2048) });
+  const { revision, reason, message } = urgent;
+  return annotate(object, { [ANNOTATION_REJECTED]: `${revision} ${reason} ${message}`.slice(0, 2048) });
 }
 
 export function setAnnotation(object: KubeObject, key: string, value: string): Record<string, string> {
