@@ -24,6 +24,7 @@ export function converge(target: Target, world: World, routers: Routers): Write[
   const kept = takenIn(target, world);
   if (kept.length > 0) return [...urgent, ...rolloutWrites(target, world), ...kept]; // Their sizes and marks come next.
   const { up, down } = sizeWrites(target, world);
+  const notes = rejectionCleared(target, world);
   return [
     ...urgent,
     ...rolloutWrites(target, world),
@@ -33,8 +34,12 @@ export function converge(target: Target, world: World, routers: Routers): Write[
     ...calm,
     ...down,
     ...markWrites(target, world),
-    ...rejectionCleared(target, world),
+    ...notes.filter((note) => !traffic.some((write) => isSameObject(write, note))), // The version they rest on is gone.
     ...oldRevisions(target, world),
-    ...release(target, world),
+    ...(notes.length > 0 ? [] : release(target, world)), // Nothing of ours stays behind.
   ];
+}
+
+function isSameObject(a: Write, b: Write): boolean {
+  return "ref" in a && "ref" in b && a.ref.kind === b.ref.kind && a.ref.name === b.ref.name;
 }

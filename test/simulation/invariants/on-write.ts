@@ -126,7 +126,8 @@ const FOREIGN_MS = 60_000;
 function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string | undefined {
   const change = sizeChange(commit.object, commit.old, commit.type);
   if (change === undefined || change.to >= change.from || ledger.sim.scenario.division !== "routes") return undefined;
-  if (pass.plan.target.stage === "RollingBack" || isAskedToGo(pass, ledger)) return undefined;
+  if (pass.plan.target.stage === "RollingBack" || isAskedToGo(pass, ledger) || isResetUnseen(pass, ledger))
+    return undefined;
   const now = ledger.sim.agenda.nowMs;
   const recent = ledger.sizes.filter((_, i) => (ledger.sizes[i + 1]?.atMs ?? now) >= now - SIZE_MEMORY_MS);
   const replicas = Math.min(...recent.map(({ size }) => size), pass.snapshot.rollout.spec.replicas ?? 1_000);
@@ -147,6 +148,12 @@ function isAskedToGo({ snapshot: { rollout }, plan }: Written["pass"], { shares,
   return rollout.status?.stable === undefined && (shares.get("foreign") ?? 0) > 0;
 }
 
+/** Someone has just let other pods into the Service, and the watch that tells of it is late: nobody could know. */
+function isResetUnseen({ snapshot }: Written["pass"], { sim }: Ledger): boolean {
+  const { service } = snapshot;
+  return service !== undefined && pinOf(service) !== pinOf(sim.api.find("Service", "web"));
+}
+
 /** Sizes asked for within this time may still be what a write rests on. */
 const SIZE_MEMORY_MS = 45_000;
 /** The data plane is behind what a route's status says by so much. */
@@ -157,7 +164,8 @@ function podsGoOnlyOnceDrained({ commit, pass }: Written, ledger: Ledger): strin
   const change = sizeChange(commit.object, commit.old, commit.type);
   const { division } = ledger.sim.scenario;
   if (change === undefined || change.from === 0 || change.to > 0 || division !== "routes") return undefined;
-  if (pass.snapshot.rollout.spec.replicas === 0 || isAskedToGo(pass, ledger)) return undefined;
+  if (pass.snapshot.rollout.spec.replicas === 0 || isAskedToGo(pass, ledger) || isResetUnseen(pass, ledger))
+    return undefined;
   const last = ledger.lastTrafficMs(change.revision);
   const { drainMs } = settingsOf(pass.snapshot.rollout);
   const idleMs = last === undefined ? Number.POSITIVE_INFINITY : ledger.sim.agenda.nowMs - last;

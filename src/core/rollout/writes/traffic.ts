@@ -99,19 +99,21 @@ export function canaryServiceWrites(target: Target, world: World): Write[] {
   return [patch(canaryService, operations, why, ["/spec/selector"])];
 }
 
-/** Taken away once status holds the rejection, or when a person lets the revision try again. */
+/** Taken away once status holds the rejection, when a person lets the revision try again, or when the Rollout goes. */
 export function rejectionCleared(target: Target, world: World): Write[] {
   if (target.urgent !== undefined) return [];
+  const goes = target.release === true;
   const known = target.forgetRejected === true ? world.wanted?.hash : world.status.rejected?.revision;
   const { service, canaryService, routes } = world.snapshot;
   return [service, canaryService, ...routes.map((route) => route.object)].flatMap((object): Write[] => {
     const note = object?.metadata.annotations?.[ANNOTATION_REJECTED];
-    if (object === undefined || note === undefined || note.split(" ")[0] !== known) return [];
+    if (object === undefined || note === undefined) return [];
+    if (!goes && note.split(" ")[0] !== known) return [];
     return [
       patch(
         object,
         annotate(object, { [ANNOTATION_REJECTED]: undefined }),
-        "take the note of a rejection away: status holds it",
+        goes ? "take the note of a rejection away" : "take the note of a rejection away: status holds it",
       ),
     ];
   });
