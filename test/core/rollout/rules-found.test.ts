@@ -1,0 +1,158 @@
+import { describe, expect, test } from "vitest";
+import type { Route, Service } from "../../../src/api/kubernetes.ts";
+import { servesAlone } from "./expectations.ts";
+import { atRest, Play, routeOf, underWay } from "./play.ts";
+
+/** What seeds of the simulation have shown, played once more without luck. */
+
+function resetRoute(play: Play): void {
+  play.objects.change<Route>("HTTPRoute", "web", ({ metadata, ...route }) => ({
+    ...route,
+    metadata: { ...metadata, annotations: {} },
+    spec: routeOf("web").spec,
+  }));
+}
+
+function baking(spec: ConstructorParameters<typeof Play>[0] = {}): Play {
+  const play = atRest(spec);
+  play.deploy("v2");
+  return play.until("Baking");
+}
+
+describe("a bake", () => {
+  test("ends also beside a revision that was rejected", () => {
+    const play = baking({ spec: { bake: "30m" } });
+    play.deploy("v3");
+    play.run(({ status }) => status.weights?.effective === 25);
+    play.request("abort");
+    play.until("Reverted", "Aborted");
+    expect(play.status.bake).toBeDefined();
+    play.forMs(1_800_000);
+    expect(play.status.bake).toBeUndefined();
+    play.settles();
+    servesAlone(play, "v2");
+  });
+
+  test("does not end while there is no data", () => {
+    const play = baking();
+    play.prometheus = "empty";
+    play.forMs(900_000);
+    expect(play.phase).toBe("Baking");
+    play.prometheus = "answers";
+    play.until("Healthy").settles();
+  });
+
+  test("asks no more at once while stable is not all ready and the one before waits to go", () => {
+    const play = baking();
+    play.ready("v2", 3);
+    play.forMs(60_000);
+    expect(play.phase).toBe("Baking");
+    expect(play.last?.checkAgainInMs).toBeGreaterThan(1_000);
+  });
+});
+
+describe("what is drained", () => {
+  test("is a pair that someone else takes away in the hand-over", () => {
+    const play = underWay(25, { spec: { bake: "0s" } });
+    play.run(({ status }) => status.progress?.stage === "HandingOver" && status.progress.mark === "drained");
+    const fromMs = play.nowMs;
+    resetRoute(play);
+    play.run(({ sizes }) => (sizes.v1 ?? 0) === 0);
+    expect(play.nowMs - fromMs).toBeGreaterThanOrEqual(10_000);
+  });
+
+  test("is a pair that someone else takes away on the way back", () => {
+    const play = underWay(25);
+    play.request("abort");
+    play.run(({ status }) => status.progress?.mark === "drained");
+    const fromMs = play.nowMs;
+    resetRoute(play);
+    play.run(({ sizes }) => (sizes.v2 ?? 0) === 0);
+    expect(play.nowMs - fromMs).toBeGreaterThanOrEqual(10_000);
+  });
+
+  test("are pods of which a lost status knew", () => {
+    const play = baking();
+    play.request("rollback");
+    play.run(({ status }) => status.progress?.stage === "RollingBack" && status.progress.mark === "drained");
+    const fromMs = play.nowMs;
+    play.loseStatus();
+    play.run(({ sizes }) => (sizes.v2 ?? 0) === 0);
+    expect(play.nowMs - fromMs).toBeGreaterThanOrEqual(10_000);
+  });
+});
+
+describe("the first revision", () => {
+  test("is the one that was ready first, should a second have come before that was seen", () => {
+    const play = new Play();
+    play.step();
+    play.ready("v1"); // And the plan does not look again before v2 is asked for.
+    play.deploy("v2");
+    play.run(({ status }) => status.stable !== undefined);
+    expect(play.named(play.status.stable?.revision ?? "")).toBe("v1");
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+
+  test("serves as far as it can until the next is ready", () => {
+    const play = new Play();
+    play.ready("v1", 2);
+    play.forMs(5_000);
+    play.ready("v2", 0);
+    play.deploy("v2");
+    play.forMs(60_000);
+    expect(play.sizes).toEqual({ v1: 4, v2: 4 });
+    play.ready("v2");
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+});
+
+describe("a rejection", () => {
+  test("keeps its reason when status is lost", () => {
+    const play = underWay(25);
+    play.request("abort");
+    play.refuses = (write) => write.together !== "breach"; // Nothing but the switches is written.
+    play.run(({ weights }) => weights["web-canary"] === 0);
+    play.loseStatus();
+    play.refuses = () => false;
+    play.settles();
+    expect(play.status.rejected).toMatchObject({ reason: "Aborted", message: "aborted by request" });
+  });
+});
+
+describe("a deleted Rollout", () => {
+  test("keeps what a rollback under way leads to", () => {
+    const play = baking({ spec: { onDelete: "keep" } });
+    play.request("rollback");
+    play.run(({ status }) => status.progress?.stage === "RollingBack");
+    play.deleteRollout();
+    play.run(({ deleted }) => deleted);
+    expect(play.sizes).toEqual({ v1: 4 });
+  });
+
+  test("takes its mark off a Service whose author has reset it", () => {
+    const play = atRest();
+    play.objects.change<Service>("Service", "web", (service) => ({
+      ...service,
+      spec: { ...service.spec, selector: { app: "web" } },
+    }));
+    play.deleteRollout();
+    play.run(({ deleted }) => deleted);
+    expect(Object.keys(play.service.metadata.annotations ?? {})).toEqual([]);
+  });
+});
+
+describe("pods that are lost", () => {
+  test("after the step was ready once are waited for, and not asked for at once again", () => {
+    const play = atRest();
+    play.deploy("v2");
+    play.run(({ weights }) => weights["web-canary"] === 0);
+    play.ready("v2", 0);
+    play.forMs(700_000);
+    expect(play.phase).toBe("Progressing");
+    expect(play.last?.checkAgainInMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(1_000);
+    play.ready("v2");
+    play.until("Healthy");
+  });
+});
