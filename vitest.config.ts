@@ -9,6 +9,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/**/*.cluster.test.ts"],
           testTimeout: 30_000,
+          maxWorkers: 3, // Many of them wait for sockets and timers.
         },
       },
       {

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { customResource } from "../src/api/crd.ts";
-import { rolloutCrd, rolloutSpec, rolloutStatus } from "../src/api/rollout.ts";
+import { rolloutCrd, rolloutSpec } from "../src/api/rollout.ts";
+import { rolloutStatus } from "../src/api/rollout-status.ts";
 import { referenceOf } from "./reference.ts";
 
 /** `npm run generate` writes what comes from the schemas; `--check` only compares, and fails on a difference. */

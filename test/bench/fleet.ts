@@ -1,5 +1,6 @@
 import type { Rollout } from "../../src/api/rollout.ts";
-import { BenchLab, BreachSwitch, fleetMember, writesOf } from "./lab.ts";
+import { isWrite } from "../cluster/request-proxy.ts";
+import { BenchLab, BreachSwitch, fleetMember } from "./lab.ts";
 import { changeTemplate } from "./revert.ts";
 import { ms, type Row } from "./row.ts";
 
@@ -21,7 +22,7 @@ export async function benchWrites(): Promise<Row[]> {
     await changeTemplate(lab, "web", "2");
     await lab.until(1, ({ status }) => status?.phase === "Healthy" && status.stable?.images[0] === "web:2", "promoted");
     await quiet(lab);
-    const writes = writesOf(lab.proxy.requests);
+    const writes = lab.proxy.requests.filter(isWrite);
     const kinds = new Map<string, number>();
     for (const { path } of writes) {
       const kind = /\/(?:namespaces\/[^/]+\/)?([a-z]+)(?:\/[^/]+)?(\/status)?(?:\?|$)/.exec(
@@ -65,7 +66,7 @@ async function afterAbort(lab: BenchLab): Promise<Row> {
   return {
     what: "an aborted Rollout, the 30 s after",
     budget: "at most 10 writes",
-    measured: `${writesOf(lab.proxy.requests).length} writes`,
+    measured: `${lab.proxy.requests.filter(isWrite).length} writes`,
     how: "without Events and the Lease",
   };
 }
@@ -132,7 +133,7 @@ export async function benchBaking(count: number): Promise<Row[]> {
     await new Promise((resolve) => setTimeout(resolve, 30_000)); // Until the old ones have gone.
     lab.proxy.forget();
     await new Promise((resolve) => setTimeout(resolve, CHECKPOINT_MS));
-    const perRollout = writesOf(lab.proxy.requests).length / count;
+    const perRollout = lab.proxy.requests.filter(isWrite).length / count;
     return [
       {
         what: `${count} Rollouts in their bake, judged every 5 s, five minutes`,

@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
-import { stringify } from "yaml";
 import type { KubeObject, Route } from "../../src/api/kubernetes.ts";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { defineResource } from "../../src/kube/resource.ts";
@@ -9,8 +8,9 @@ import type { Store } from "../../src/kube/store.ts";
 import { type Cluster, run, startCluster } from "../cluster/cluster.ts";
 import { type Gateway, startGateway } from "../cluster/gateway.ts";
 import { applyCrds, type Operator, ROOT, startOperator } from "../cluster/playground.ts";
+import { RequestProxy } from "../cluster/request-proxy.ts";
 import { Access, TYPES } from "../cluster/watch.ts";
-import { type PassingRequest, RequestProxy } from "./request-proxy.ts";
+import { route, service } from "../demo/shop.ts";
 
 const ROLLOUTS = defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts");
 
@@ -45,7 +45,7 @@ export class BenchLab {
     const cluster = await startCluster();
     try {
       await Promise.all([cluster.applyGatewayApi(), applyCrds(cluster)]);
-      const proxy = new RequestProxy(cluster.server, readFileSync(cluster.caPath, "utf8"));
+      const proxy = new RequestProxy(cluster.server, { ca: readFileSync(cluster.caPath, "utf8") });
       await proxy.start();
       const access = new Access(cluster.kubeconfig, "bench");
       const rollouts = await access.watch<Rollout>(ROLLOUTS);
@@ -70,7 +70,7 @@ export class BenchLab {
    * @returns milliseconds from its start to ready, and the process */
   async startOperator(flags: readonly string[] = []): Promise<{ tookMs: number; operator: Operator }> {
     const kubeconfig = this.cluster.path("bench.yaml");
-    writeFileSync(kubeconfig, stringify(configOf(this.proxy.url, this.cluster.token)), { mode: 0o600 });
+    this.cluster.writeKubeconfig(kubeconfig, this.cluster.token, this.proxy.url);
     const startedMs = performance.now();
     const entry = join(ROOT, "dist/zenith.mjs");
     const operator = await startOperator(this.cluster, [`--kubeconfig=${kubeconfig}`, ...flags], { entry });
@@ -141,10 +141,6 @@ export class BreachSwitch {
   }
 }
 
-export function writesOf(requests: readonly PassingRequest[]): PassingRequest[] {
-  return requests.filter(({ method, path }) => method !== "GET" && !/\/(leases|events)/.test(path));
-}
-
 /** A Rollout with its own template, its Service and its route; pods are kwok's. */
 export function fleetMember(name: string, spec: Record<string, unknown> = {}, routed = true): KubeObject[] {
   const metadata = { name, namespace: "default" };
@@ -155,23 +151,7 @@ export function fleetMember(name: string, spec: Record<string, unknown> = {}, ro
     spec: { ...specOf(name, routed), ...spec },
   };
   if (!routed) return [own];
-  const service = {
-    apiVersion: "v1",
-    kind: "Service",
-    metadata,
-    spec: { selector: { app: name }, ports: [{ port: 80 }] },
-  };
-  const route = {
-    apiVersion: "gateway.networking.k8s.io/v1",
-    kind: "HTTPRoute",
-    metadata,
-    spec: {
-      parentRefs: [{ name: "public" }],
-      hostnames: [`${name}.example`],
-      rules: [{ backendRefs: [{ name, port: 80 }] }],
-    },
-  };
-  return [service, route, own];
+  return [service({ name }), route({ name }), own];
 }
 
 function specOf(name: string, routed: boolean): Record<string, unknown> {
@@ -187,15 +167,4 @@ function specOf(name: string, routed: boolean): Record<string, unknown> {
 
 export function templateOf(name: string, version: string): unknown {
   return { metadata: { labels: { app: name } }, spec: { containers: [{ name: "web", image: `web:${version}` }] } };
-}
-
-function configOf(server: string, token: string): object {
-  return {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "proxy", cluster: { server, "insecure-skip-tls-verify": true } }],
-    users: [{ name: "user", user: { token } }],
-    contexts: [{ name: "proxy", context: { cluster: "proxy", user: "user" } }],
-    "current-context": "proxy",
-  };
 }

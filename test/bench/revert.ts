@@ -2,11 +2,11 @@ import type { Route } from "../../src/api/kubernetes.ts";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { startLoad } from "../cluster/load.ts";
 import { Playground } from "../cluster/playground.ts";
+import { RequestProxy } from "../cluster/request-proxy.ts";
 import { Access, TYPES } from "../cluster/watch.ts";
 import { deployment, rollout, shop } from "../demo/shop.ts";
 import { Story } from "../e2e/story.ts";
 import { BenchLab, BreachSwitch, fleetMember, templateOf } from "./lab.ts";
-import { RequestProxy } from "./request-proxy.ts";
 import { ms, quantile, type Row } from "./row.ts";
 
 const TWENTY = 20;

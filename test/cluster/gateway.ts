@@ -27,12 +27,6 @@ export interface Gateway {
   readonly url: string;
   /** How late it is, from the next change on. */
   lagMs: number;
-  /** The share of the canary that is served now for a route, 0–1; for measurements. */
-  shareOf(namespace: string, route: string, service: string): number;
-  /** Calls back on each change of what is served. */
-  onChange(listener: () => void): void;
-  /** From now on the status of this route says Accepted=False with this message; undefined: True again. */
-  refuse(namespace: string, route: string, message: string | undefined): void;
   stop(): Promise<void>;
 }
 
@@ -67,8 +61,6 @@ class StandIn implements Gateway {
   readonly #options: GatewayOptions;
   readonly #access: Access;
   readonly #upstream = new HttpAgent({ keepAlive: true, maxSockets: 256 });
-  readonly #listeners: (() => void)[] = [];
-  readonly #refused = new Map<string, string>();
   /** What is served now, which is what was wanted a while ago. */
   readonly #rules = new Map<string, { readonly hostnames: readonly string[]; readonly rules: readonly HttpRule[] }>();
   readonly #known = new Set<string>();
@@ -104,25 +96,6 @@ class StandIn implements Gateway {
     this.url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   }
 
-  shareOf(namespace: string, route: string, service: string): number {
-    const refs = this.#rules.get(`${namespace}/${route}`)?.rules.flatMap((rule) => rule.backendRefs ?? []) ?? [];
-    const total = refs.reduce((sum, ref) => sum + (ref.weight ?? 1), 0);
-    const own = refs.filter((ref) => ref.name === service).reduce((sum, ref) => sum + (ref.weight ?? 1), 0);
-    return total === 0 ? 0 : own / total;
-  }
-
-  onChange(listener: () => void): void {
-    this.#listeners.push(listener);
-  }
-
-  refuse(namespace: string, route: string, message: string | undefined): void {
-    const key = `${namespace}/${route}`;
-    if (message === undefined) this.#refused.delete(key);
-    else this.#refused.set(key, message);
-    const object = this.#routes.get(namespace, route);
-    if (object !== undefined) void this.#writeStatus(object);
-  }
-
   async stop(): Promise<void> {
     await this.#access.close();
     this.#upstream.destroy();
@@ -131,11 +104,7 @@ class StandIn implements Gateway {
   }
 
   #later(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      act();
-      for (const listener of this.#listeners) listener();
-    }, ms);
-    timer.unref();
+    setTimeout(act, ms).unref();
   }
 
   #seeRoute(route: Route | undefined, { metadata }: KubeObject, old: Route | undefined): void {
@@ -195,17 +164,14 @@ class StandIn implements Gateway {
   }
 
   #conditions(route: Route) {
-    const { generation: observedGeneration, namespace, name } = route.metadata;
+    const { generation: observedGeneration } = route.metadata;
     const lastTransitionTime = new Date().toISOString();
-    const problem = this.#refused.get(`${namespace}/${name}`);
     const missing = backendsOf(route).find(
       (key) => this.#services.get(...(key.split("/") as [string, string])) === undefined,
     );
     const common = { observedGeneration, lastTransitionTime };
     return [
-      problem === undefined
-        ? { type: "Accepted", status: "True", reason: "Accepted", message: "", ...common }
-        : { type: "Accepted", status: "False", reason: "UnsupportedValue", message: problem, ...common },
+      { type: "Accepted", status: "True", reason: "Accepted", message: "", ...common },
       missing === undefined
         ? { type: "ResolvedRefs", status: "True", reason: "ResolvedRefs", message: "", ...common }
         : {

@@ -12,10 +12,6 @@ export interface PlaygroundOptions {
   readonly gatewayLagMs?: number;
   readonly scrapeInterval?: string;
   readonly cluster?: ClusterOptions;
-  /** More flags for the operator. */
-  readonly operatorFlags?: readonly string[];
-  /** Told before each part that takes a moment. */
-  readonly onProgress?: (what: string) => void;
 }
 
 export interface Operator {
@@ -44,15 +40,10 @@ export class Playground {
 
   /** Starts all but the operator. What was started is stopped again where a part fails. */
   static async start(options: PlaygroundOptions = {}): Promise<Playground> {
-    const tell = options.onProgress ?? (() => undefined);
-    tell("control plane");
     const cluster = await startCluster({ kwok: false, ...options.cluster });
     try {
-      tell("definitions of Zenith and the Gateway API");
       await Promise.all([cluster.applyGatewayApi(), applyCrds(cluster)]);
-      tell("node");
       const agent = await startNodeAgent(cluster.kubeconfig, ROOT);
-      tell("gateway and Prometheus");
       const [gateway, prometheus] = await Promise.all([
         startGateway({
           kubeconfig: cluster.kubeconfig,
@@ -74,10 +65,6 @@ export class Playground {
     const operator = await startOperator(this.cluster, [`--prometheus-url=${this.prometheusUrl}`, ...flags]);
     this.#operators.push(operator);
     return operator;
-  }
-
-  get operators(): readonly Operator[] {
-    return this.#operators;
   }
 
   async stop(): Promise<void> {

@@ -1,8 +1,8 @@
+import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 import { ensureBinaries } from "../cluster/binaries.ts";
 import { bold, green, red, say, seconds, table } from "../demo/terminal.ts";
 import { byChance, inTurn } from "./killers.ts";
-import { fingerprint } from "./proxy.ts";
 import { CrashLab, type Killer, type Outcome } from "./run.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 
@@ -124,6 +124,11 @@ async function eachOf(wanted: readonly Scenario[], play: (scenario: Scenario) =>
     for (let next = left.shift(); next !== undefined; next = left.shift()) await play(next);
   };
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, worker));
+}
+
+/** A short name for a state, so that two of them can be compared at a glance. */
+function fingerprint(state: unknown): string {
+  return createHash("sha256").update(JSON.stringify(state)).digest("hex").slice(0, 8);
 }
 
 /** The objects that are not as wanted, each as it should be and as it is. */

@@ -1,5 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { stringify } from "yaml";
+import { readFileSync } from "node:fs";
 import type { EndpointSlice, KubeObject, Route } from "../../src/api/kubernetes.ts";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { defineResource } from "../../src/kube/resource.ts";
@@ -7,8 +6,8 @@ import type { Store } from "../../src/kube/store.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { type Gateway, startGateway } from "../cluster/gateway.ts";
 import { applyCrds, type Operator, startOperator } from "../cluster/playground.ts";
+import { type Fate, isWrite, type PassingRequest, RequestProxy } from "../cluster/request-proxy.ts";
 import { Access, TYPES } from "../cluster/watch.ts";
-import { type Fate, type PassingWrite, WriteProxy } from "./proxy.ts";
 import type { Act, Scenario } from "./scenarios.ts";
 
 /** How a scenario ended. */
@@ -19,6 +18,13 @@ export interface Outcome {
   readonly state: unknown;
   /** Moments at which something was as it must never be. */
   readonly violations: readonly string[];
+}
+
+/** A write as it passes: its number since the start, and what it is. */
+export interface PassingWrite {
+  readonly number: number; // from 1
+  readonly method: string;
+  readonly path: string;
 }
 
 export type Killer = (write: PassingWrite) => Fate;
@@ -234,8 +240,9 @@ function imageOf(spec: Record<string, unknown>): unknown {
 /** An operator that comes back as often as it is killed. */
 class Reborn {
   kills = 0;
+  writes = 0;
   readonly #cluster: Cluster;
-  readonly #proxy: WriteProxy;
+  readonly #proxy: RequestProxy;
   readonly #namespace: string;
   readonly #prometheus: string;
   #operator: Operator | undefined;
@@ -246,15 +253,16 @@ class Reborn {
     this.#cluster = cluster;
     this.#namespace = namespace;
     this.#prometheus = prometheus;
-    this.#proxy = new WriteProxy(
-      cluster,
-      (write) => (this.#ended ? "pass" : killer(write)),
-      () => this.#kill(),
-    );
+    this.#proxy = new RequestProxy(cluster.server, {
+      ca: readFileSync(cluster.caPath, "utf8"),
+      decide: (request) => (isWrite(request) ? this.#fateOf(killer, request) : "pass"),
+      kill: () => this.#kill(),
+    });
   }
 
-  get writes(): number {
-    return this.#proxy.writes;
+  #fateOf(killer: Killer, { method, path }: PassingRequest): Fate {
+    this.writes++;
+    return this.#ended ? "pass" : killer({ number: this.writes, method, path });
   }
 
   lastWords(): string {
@@ -264,7 +272,7 @@ class Reborn {
   async begin(): Promise<void> {
     await this.#proxy.start();
     const kubeconfig = this.#cluster.path(`crash-${this.#namespace}.yaml`);
-    writeFileSync(kubeconfig, stringify(configOf(this.#proxy.url, this.#cluster.token)), { mode: 0o600 });
+    this.#cluster.writeKubeconfig(kubeconfig, this.#cluster.token, this.#proxy.url);
     this.#life = this.#live([
       `--kubeconfig=${kubeconfig}`,
       `--namespaces=${this.#namespace}`,
@@ -299,17 +307,6 @@ class Reborn {
     this.kills++;
     this.#operator?.running.signal("SIGKILL");
   }
-}
-
-function configOf(server: string, token: string): object {
-  return {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "proxy", cluster: { server, "insecure-skip-tls-verify": true } }],
-    users: [{ name: "user", user: { token } }],
-    contexts: [{ name: "proxy", context: { cluster: "proxy", user: "user" } }],
-    "current-context": "proxy",
-  };
 }
 
 async function waitFor(isThere: () => boolean, patienceMs: number, complain: () => string): Promise<void> {

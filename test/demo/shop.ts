@@ -1,3 +1,5 @@
+import type { KubeObject } from "../../src/api/kubernetes.ts";
+
 /** The objects of a small shop, as a team would keep them in Git: a Deployment, its Service and its route. */
 
 export interface ShopOptions {
@@ -8,28 +10,24 @@ export interface ShopOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export function shop(options: ShopOptions = {}): object[] {
-  const { name = "web", namespace = "default" } = options;
-  const metadata = { name, namespace };
-  return [
-    deployment(options),
-    {
-      apiVersion: "v1",
-      kind: "Service",
-      metadata,
-      spec: { selector: { app: name }, ports: [{ name: "http", port: 80, targetPort: "http" }] },
-    },
-    {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "HTTPRoute",
-      metadata,
-      spec: {
-        parentRefs: [{ name: "public" }],
-        hostnames: [`${name}.example`],
-        rules: [{ backendRefs: [{ name, port: 80 }] }],
-      },
-    },
-  ];
+export function shop(options: ShopOptions = {}): KubeObject[] {
+  return [deployment(options), service(options), route(options)];
+}
+
+export function service({ name = "web", namespace = "default" }: ShopOptions = {}): KubeObject {
+  const spec = { selector: { app: name }, ports: [{ name: "http", port: 80, targetPort: "http" }] };
+  return object("v1", "Service", { name, namespace }, spec);
+}
+
+/** A route to the stand-in gateway, for the host `NAME.example`. */
+export function route({ name = "web", namespace = "default" }: ShopOptions = {}): KubeObject {
+  const rules = [{ backendRefs: [{ name, port: 80 }] }];
+  const spec = { parentRefs: [{ name: "public" }], hostnames: [`${name}.example`], rules };
+  return object("gateway.networking.k8s.io/v1", "HTTPRoute", { name, namespace }, spec);
+}
+
+function object(apiVersion: string, kind: string, metadata: KubeObject["metadata"], spec: object): KubeObject {
+  return { apiVersion, kind, metadata, spec } as KubeObject;
 }
 
 export function deployment({
@@ -38,18 +36,14 @@ export function deployment({
   replicas = 4,
   image,
   env,
-}: ShopOptions = {}): object {
+}: ShopOptions = {}): KubeObject {
   const labels = { app: name };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name, namespace },
-    spec: {
-      replicas,
-      selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: podSpec(image, env) },
-    },
+  const spec = {
+    replicas,
+    selector: { matchLabels: labels },
+    template: { metadata: { labels }, spec: podSpec(image, env) },
   };
+  return object("apps/v1", "Deployment", { name, namespace }, spec);
 }
 
 export function podSpec(image = "shop/web:v1", env: Readonly<Record<string, string>> = {}): object {

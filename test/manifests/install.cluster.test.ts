@@ -1,6 +1,4 @@
-import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { stringify } from "yaml";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { freePorts, start } from "../cluster/processes.ts";
 
@@ -65,7 +63,7 @@ describe("kubectl apply -k manifests", () => {
     await kubectl("-n", "zenith-system", "delete", "deployment", "zenith-operator");
     const kubeconfig = cluster.path("operator.yaml");
     const token = await kubectl("-n", "zenith-system", "create", "token", "zenith");
-    writeFileSync(kubeconfig, stringify(configOf(token)), { mode: 0o600 });
+    cluster.writeKubeconfig(kubeconfig, token);
     const [metrics, health] = await freePorts(2);
     const flags = [
       `--kubeconfig=${kubeconfig}`,
@@ -93,15 +91,4 @@ describe("kubectl apply -k manifests", () => {
 
 function newImage(image: string): string {
   return JSON.stringify([{ op: "replace", path: "/spec/template/spec/containers/0/image", value: image }]);
-}
-
-function configOf(token: string): object {
-  return {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "c", cluster: { server: cluster.server, "certificate-authority": cluster.caPath } }],
-    users: [{ name: "u", user: { token } }],
-    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-    "current-context": "x",
-  };
 }

@@ -10,6 +10,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import { countCollision } from "./collision.ts";
 import { make, NameTaken } from "./make.ts";
 import { TermStamps } from "./stamp.ts";
+import { writeStatus } from "./write-status.ts";
 
 const MANAGER = "zenith";
 
@@ -156,12 +157,4 @@ async function disown(resources: Resources, written: KubeObject, shared: readonl
     object = await resources.get<KubeObject>(refOf(object));
   }
   return object; // What we wanted stands; the entry leaves with our next write.
-}
-
-async function writeStatus(resources: Resources, rollout: Rollout, status: unknown): Promise<KubeObject> {
-  const operations: JsonPatchOperation[] = [
-    { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
-    { op: "add", path: "/status", value: status },
-  ];
-  return await resources.jsonPatch<KubeObject>(refOf(rollout), operations, "status");
 }

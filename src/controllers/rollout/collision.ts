@@ -5,6 +5,7 @@ import { isOwnedBy } from "../../core/rollout/objects.ts";
 import { isKind } from "../../kube/errors.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { NameTaken } from "./make.ts";
+import { patchStatus } from "./write-status.ts";
 
 /** Sees to it that the next pass names the revision anew: one more collision in status, and no record under the taken name.
  * A revision that was ever promoted or rejected keeps its name, and waits until the name is free.
@@ -21,12 +22,7 @@ export async function countCollision(
     rollout.status === undefined
       ? { op: "add", path: "/status", value: { collisionCount: count } }
       : { op: "add", path: "/status/collisionCount", value: count };
-  const guard: JsonPatchOperation = {
-    op: "replace",
-    path: "/metadata/resourceVersion",
-    value: rollout.metadata.resourceVersion ?? "",
-  };
-  return await resources.jsonPatch<KubeObject>(refOf(rollout), [guard, counted], "status");
+  return await patchStatus(resources, rollout, counted);
 }
 
 /** A revision that is on record is found by its template, and would be asked for by the same name for ever.

@@ -203,7 +203,7 @@ export class RolloutController {
     }
     const { written, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
-    this.#report(key, snapshot, plan, metrics);
+    this.#report(key, snapshot, plan);
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);
       if (error instanceof NameTaken) events.record(snapshot.rollout, "Warning", "NameTaken", error.message);
@@ -245,7 +245,7 @@ export class RolloutController {
   }
 
   /** One line for each decision, none for a pass that changed nothing. */
-  #report(key: Key, { rollout }: Snapshot, plan: RolloutPlan, _metrics: MetricsView): void {
+  #report(key: Key, { rollout }: Snapshot, plan: RolloutPlan): void {
     if (plan.writes.length === 0 && plan.status === undefined) return;
     const { stage, mark, phase, reason, message, weightBp } = plan.target;
     this.#shell.log.info(

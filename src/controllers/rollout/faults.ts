@@ -1,4 +1,3 @@
-import { type JsonPatchOperation, refOf } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { UnitError } from "../../api/units.ts";
 import { impossibleStatus } from "../../core/rollout/impossible.ts";
@@ -6,6 +5,7 @@ import type { EventRecorder } from "../../kube/events.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { type Key, keyOf } from "./sources.ts";
+import { writeStatus } from "./write-status.ts";
 
 /** Deciding threw: that is about one object, whatever it is. */
 export class Undecidable extends Error {
@@ -60,7 +60,7 @@ export class Faults {
     this.#told.set(key, message);
     const status = impossibleStatus(rollout, message, now(), reason);
     if (status === undefined) return undefined;
-    const written = await this.#write(rollout, status);
+    const written = await writeStatus(this.#options.resources, rollout, status);
     events.record(rollout, "Warning", reason, message);
     return written;
   }
@@ -68,14 +68,6 @@ export class Faults {
   /** It can be decided about again: the next fault is told of, whatever it is. */
   forget(key: Key): void {
     this.#told.delete(key);
-  }
-
-  async #write(rollout: Rollout, status: unknown): Promise<Rollout> {
-    const operations: JsonPatchOperation[] = [
-      { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
-      { op: "add", path: "/status", value: status },
-    ];
-    return await this.#options.resources.jsonPatch<Rollout>(refOf(rollout), operations, "status");
   }
 }
 

@@ -168,7 +168,7 @@ function settled(situation: Situation, rest: Target): Target {
       phase: "Baking",
       reason: "Baking",
       baking: true,
-      message: `revision ${stable?.hash} serves all traffic and is judged ${why ?? `until ${status.bake?.until}`}`,
+      message: `revision ${stable?.hash} serves all traffic and ${world.settings.analysis === undefined ? "bakes" : "is judged"} ${why ?? `until ${status.bake?.until}`}`,
       checkAgainInMs: Math.min(leftMs > 0 ? leftMs : 5_000, rest.checkAgainInMs ?? Number.POSITIVE_INFINITY),
     };
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { rolloutStatus } from "../../../src/api/rollout.ts";
+import { rolloutStatus } from "../../../src/api/rollout-status.ts";
 import { atRest, Play, underWay } from "./play.ts";
 
 const waiting = { strategy: { canary: { steps: [{ weight: 25 }, { pause: {} }] } } };

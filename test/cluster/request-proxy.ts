@@ -18,15 +18,33 @@ export interface PassingRequest {
   answeredMs?: number;
 }
 
-/** Stands between a program and a server, and remembers every request: what benchmarks count and time. */
+/** What to do about a request: let it pass, or kill its sender before the server sees it or after it has answered. */
+export type Fate = "pass" | "killBefore" | "killAfter";
+
+export interface ProxyOptions {
+  /** Certificate of the server, where it has one of its own. */
+  readonly ca?: string;
+  /** Asked about every request, once its method and path are known. */
+  readonly decide?: (request: PassingRequest) => Fate;
+  /** Ends the sender. */
+  readonly kill?: () => void;
+}
+
+/**
+ * Stands between a program and a server: remembers every request, which is what benchmarks count and time, and can kill
+ * the sender right before or right after one, without a line of test code in it.
+ */
 export class RequestProxy {
   url = "";
   requests: PassingRequest[] = [];
   readonly #upstream: URL;
   readonly #agent: Agent | PlainAgent;
+  readonly #options: ProxyOptions;
   #server: Server | undefined;
 
-  constructor(upstream: string, ca?: string) {
+  constructor(upstream: string, options: ProxyOptions = {}) {
+    const { ca } = options;
+    this.#options = options;
     this.#upstream = new URL(upstream);
     this.#agent =
       this.#upstream.protocol === "https:"
@@ -56,10 +74,23 @@ export class RequestProxy {
     const { method = "GET", url: path = "/" } = incoming;
     const own: PassingRequest = { method, path, body: "", sentMs: performance.now() };
     this.requests.push(own);
+    const { decide = () => "pass", kill = () => undefined } = this.#options;
+    const fate = decide(own);
+    if (fate === "killBefore") {
+      kill();
+      incoming.socket.destroy();
+      return;
+    }
     const { hostname, port, protocol } = this.#upstream;
     const headers = { ...incoming.headers, host: this.#upstream.host };
     const send = protocol === "https:" ? request : plainRequest;
     const upstream = send({ hostname, port, method, path, headers, agent: this.#agent }, (answer) => {
+      if (fate === "killAfter") {
+        kill();
+        answer.resume();
+        incoming.socket.destroy();
+        return;
+      }
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.on("end", () => {
         own.answeredMs = performance.now();
@@ -73,4 +104,9 @@ export class RequestProxy {
     });
     incoming.pipe(upstream);
   }
+}
+
+/** Whether a request changes what decisions rest on: Leases, Events and dry runs do not. */
+export function isWrite({ method, path }: PassingRequest): boolean {
+  return method !== "GET" && !/\/(leases|events)|dryRun=/.test(path);
 }

@@ -1,0 +1,111 @@
+import { z } from "zod";
+
+/** What Zenith answers in the status of a Rollout. Bounded, but never so tight that we would refuse our own words. */
+
+const text = (most: number) => z.string().max(most);
+const side = z.object({ revision: text(63), images: z.array(text(1024)).max(16), replicas: z.int(), ready: z.int() });
+const condition = z.object({
+  type: text(64),
+  status: z.enum(["True", "False", "Unknown"]),
+  reason: text(128),
+  message: text(2048),
+  lastTransitionTime: z.iso.datetime().meta({ format: "date-time" }),
+  observedGeneration: z.int().optional(),
+});
+
+export const rolloutStatus = z.object({
+  observedGeneration: z.int().optional(),
+  workload: z.object({ observedGeneration: z.int() }).optional(),
+  replicas: z.int().optional(),
+  readyReplicas: z.int().optional(),
+  replicasWanted: z.int().optional(),
+  selector: text(256).optional(),
+  phase: text(32).optional(),
+  message: text(2048).optional(),
+  step: z.object({ index: z.int(), total: z.int(), startedAt: text(40).optional() }).optional(),
+  weights: z
+    .object({
+      desired: z.number(),
+      written: z.number(),
+      effective: z.number(),
+      writtenBp: z.int(),
+      effectiveBp: z.int(),
+    })
+    .optional(),
+  stable: side.optional(),
+  canary: side.optional(),
+  progress: z
+    .object({
+      stage: text(32),
+      mark: text(64),
+      markSince: text(40).optional(),
+      canary: text(63).optional(),
+      previous: text(63).optional(),
+      first: text(63).optional(),
+      stepReady: z.boolean().optional(),
+      paused: z.boolean().optional(),
+      full: z.boolean().optional(),
+      promoteThrough: z.int().optional(),
+      steps: text(4096).optional(),
+      because: z.object({ revision: text(63), reason: text(64), message: text(2048) }).optional(),
+    })
+    .optional()
+    .meta({ description: "Where Zenith stands; for its own use." }),
+  bake: z.object({ startedAt: text(40), until: text(40) }).optional(),
+  peak: z.object({ size: z.int(), fellAt: text(40).optional() }).optional(),
+  managed: z
+    .object({
+      service: text(63).optional(),
+      canaryService: text(63).optional(),
+      routes: z.array(text(320)).max(16),
+    })
+    .optional()
+    .meta({ description: "Objects of others that are being changed." }),
+  rejected: z.object({ revision: text(63), reason: text(64), message: text(2048), at: text(40) }).optional(),
+  lastRequest: z.object({ value: text(512), result: text(512), at: text(40) }).optional(),
+  analysis: z
+    .object({
+      metrics: z
+        .array(
+          z.object({
+            name: text(63),
+            verdict: text(16),
+            value: z.number().optional(),
+            limit: z.number(),
+            stableValue: z.number().optional(),
+            evidence: z.number().optional(),
+            requests: z.number().optional(),
+            message: text(1024),
+          }),
+        )
+        .max(20)
+        .optional(),
+      checkpoint: text(40_000).optional(),
+      checkpointAt: text(40).optional(),
+    })
+    .optional(),
+  history: z
+    .array(
+      z.object({
+        revision: text(63),
+        result: text(32),
+        message: text(1024),
+        at: text(40),
+        images: z.array(text(1024)).max(16),
+      }),
+    )
+    .max(10)
+    .optional(),
+  conditions: z
+    .array(condition)
+    .max(16)
+    .optional()
+    .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] }),
+  display: z
+    .object({ step: text(16), weight: text(16), ready: text(32) })
+    .optional()
+    .meta({ description: "What the columns of kubectl get show." }),
+  collisionCount: z.int().optional(),
+});
+
+export type RolloutStatus = z.input<typeof rolloutStatus>;
