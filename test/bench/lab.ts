@@ -166,5 +166,8 @@ function specOf(name: string, routed: boolean): Record<string, unknown> {
 }
 
 export function templateOf(name: string, version: string): unknown {
-  return { metadata: { labels: { app: name } }, spec: { containers: [{ name: "web", image: `web:${version}` }] } };
+  return {
+    metadata: { labels: { app: name } },
+    spec: { containers: [{ name: "web", image: `web:${version}`, ports: [{ name: "http", containerPort: 8080 }] }] },
+  };
 }
