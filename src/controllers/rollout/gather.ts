@@ -1,8 +1,10 @@
 import type { Pod } from "../../api/kubernetes.ts";
 import { LABEL_REVISION, labelValue } from "../../core/rollout/names.ts";
+import { optional } from "../../core/rollout/optional.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
 import { olderClaim, overlapOf } from "./claims.ts";
+import { rollingBackLater } from "./roll-back-order.ts";
 import type { Key, Sources } from "./sources.ts";
 
 /** Reads everything that a decision about one Rollout may rest on, from caches alone. Undefined where it is gone.
@@ -56,6 +58,7 @@ export function gather(
       ),
     ],
     ...(claimedBy === undefined ? {} : { claimedBy }),
+    ...optional("rollingBackLater", rollingBackLater(sources, rollout)),
     ...(overlap === undefined ? {} : { overlap }),
     ...(templateProblem === undefined ? {} : { templateProblem }),
     podTrouble: troubleOf(sources, label),

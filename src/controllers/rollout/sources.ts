@@ -45,6 +45,8 @@ export const INDEXES = {
   route: (rollout: Rollout): string[] =>
     trafficOf(rollout).routes.map(({ kind, name }) => `${kind}/${within(rollout, name)}`),
   selector: bySelector,
+  rollingBack: (rollout: Rollout): string[] =>
+    rollout.status?.progress?.stage === "RollingBack" ? [rollout.metadata.namespace ?? ""] : [],
   label: (rollout: Rollout): string[] => [within(rollout, labelValue(rollout.metadata.name))],
 } as const;
 

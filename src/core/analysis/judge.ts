@@ -3,7 +3,7 @@ import { conclude, evidenceNeeded } from "./conclude.ts";
 import type { AnalysisSettings, MetricStatus, Reading, Verdict, VerdictKind } from "./model.ts";
 import { type AnalysisState, askedBy, startMetric, startStep } from "./state.ts";
 
-export { type AnalysisState, checkpointOf, startAnalysis, startStep } from "./state.ts";
+export { type AnalysisState, checkpointOf, restartAnalysis, startAnalysis, startStep } from "./state.ts";
 
 /** What the judge is told in one pass. */
 export interface JudgeInput {

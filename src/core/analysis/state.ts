@@ -56,6 +56,20 @@ export function startAnalysis(settings: AnalysisSettings, atMs: number): Analysi
   return { startedAtMs: atMs, metrics: Object.fromEntries(metrics) };
 }
 
+/** Begins anew at `atMs` and holds nothing of before against the revision; what stable showed is still known. */
+export function restartAnalysis(
+  settings: AnalysisSettings,
+  before: AnalysisState | undefined,
+  atMs: number,
+): AnalysisState {
+  const anew = startAnalysis(settings, atMs);
+  const kept = Object.entries(anew.metrics).map(([name, metric]) => {
+    const { asked, reference } = before?.metrics[name] ?? {};
+    return [name, asked === metric.asked && reference !== undefined ? { ...metric, reference } : metric];
+  });
+  return { ...anew, metrics: Object.fromEntries(kept) };
+}
+
 /**
  * The state as text of at most `maxBytes`, for status. With so many pods that it does not fit the ledgers stay out; after
  * a restart a scrape that came in late is then missed, and none is counted twice.

@@ -3,13 +3,13 @@ import {
   checkpointOf,
   type JudgeInput,
   judge,
+  restartAnalysis,
   stableRates,
-  startAnalysis,
   startStep,
 } from "../analysis/judge.ts";
 import type { AnalysisSettings } from "../analysis/model.ts";
 import type { Judged } from "./decide.ts";
-import { BOTH_BAD } from "./marks.ts";
+import { ANOTHER_FIRST, BOTH_BAD } from "./marks.ts";
 import type { AnalysisMemory } from "./snapshot.ts";
 import { hasRoutes, timeOf } from "./target.ts";
 import type { World } from "./world.ts";
@@ -61,12 +61,14 @@ function inputOf(world: World, state: AnalysisState, subject: string): JudgeInpu
 /** What the process remembers; after a start, what status was given last; for a new revision, nothing. */
 function recall(world: World, settings: AnalysisSettings, subject: string): AnalysisMemory {
   const { memory } = world.snapshot.metrics;
-  // What both versions were blamed for together is not held against the next try.
-  const anew = world.status.progress?.mark === BOTH_BAD;
+  const { mark } = world.status.progress ?? {};
+  // What both versions, or another Rollout's, may have been to blame for is not held against the next try.
+  const anew = mark === BOTH_BAD || mark === ANOTHER_FIRST;
   if (memory?.revision === subject && !anew) return memory;
   const checkpoint = readCheckpoint(world.status.analysis?.checkpoint);
-  const known = checkpoint?.revision === subject && !anew ? checkpoint : undefined;
-  const state = known?.state ?? startAnalysis(settings, world.nowMs);
+  const before = memory?.revision === subject ? memory : checkpoint?.revision === subject ? checkpoint : undefined;
+  const known = anew ? undefined : before;
+  const state = known?.state ?? restartAnalysis(settings, before?.state, world.nowMs);
   return {
     revision: subject,
     stepIndex: known?.stepIndex ?? world.status.step?.index ?? 0,

@@ -1,6 +1,7 @@
 import { overdue } from "../analysis/judge.ts";
 import type { MetricStatus, Verdict } from "../analysis/model.ts";
 import { adopting } from "./adopt.ts";
+import { anotherGoesBackFirst } from "./bake.ts";
 import { hasTraffic } from "./gates.ts";
 import { handingOver } from "./hand-over.ts";
 import { leaving } from "./leave.ts";
@@ -39,6 +40,7 @@ const rules: readonly Rule[] = [
   returning, // Traffic on its way back arrives before anything else is considered.
   rollingBack,
   abortedByUser, // Abort beats everything that goes up.
+  anotherGoesBackFirst, // The latest change is the likeliest cause.
   analysisFailed, // Bad news outranks every reason to wait.
   rolledBackByUser,
   silent, // No data, or too few requests, for so long that the user wants it back.

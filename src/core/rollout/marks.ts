@@ -21,3 +21,6 @@ export function effectiveMark(canaryBp: number): string {
 
 /** Both versions are bad: the canary's traffic has gone back for a while. */
 export const BOTH_BAD = "bothBad";
+
+/** A bake breached beside one that was promoted later: that one goes back first. */
+export const ANOTHER_FIRST = "anotherFirst";

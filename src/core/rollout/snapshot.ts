@@ -31,6 +31,8 @@ export interface Snapshot {
   readonly autoscalers: readonly HorizontalPodAutoscaler[];
   /** Set where an older Rollout claims the same Deployment, Service or route. */
   readonly claimedBy?: { readonly rollout: string; readonly what: string };
+  /** A Rollout of the same namespace that is being rolled back from a bake that began after ours: how it stands, and since when. */
+  readonly rollingBackLater?: { readonly rollout: string; readonly sinceMs: number };
   /** Another workload whose selector matches the template's labels: `Deployment "web"`. */
   readonly overlap?: string;
   /** Why the API server would not take the wanted template, as a dry run told. */

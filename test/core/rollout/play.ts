@@ -67,6 +67,7 @@ export class Play {
   prometheus: "answers" | "silent" | "empty" | "unreachable" = "answers";
   source: Snapshot["metrics"]["source"] = { kind: "ready" };
   claimedBy: Snapshot["claimedBy"];
+  rollingBackLater: Snapshot["rollingBackLater"];
   templateProblem: string | undefined;
   trouble: Record<string, string> = {};
   /** Writes that are refused, as an API server or a webhook may. */
@@ -316,6 +317,7 @@ export class Play {
       }),
       autoscalers: objects.list<HorizontalPodAutoscaler>("HorizontalPodAutoscaler"),
       ...(this.claimedBy === undefined ? {} : { claimedBy: this.claimedBy }),
+      ...(this.rollingBackLater === undefined ? {} : { rollingBackLater: this.rollingBackLater }),
       ...(this.templateProblem === undefined ? {} : { templateProblem: this.templateProblem }),
       podTrouble: Object.fromEntries(Object.entries(this.trouble).map(([tag, said]) => [hashOf(tag), said])),
       metrics: {

@@ -154,6 +154,55 @@ describe("rule 5: the bake", () => {
     servesAlone(play, "v2");
   });
 
+  test("of several that breach at once the one promoted last goes back first, and the others are judged anew", () => {
+    const play = bakingAlone();
+    play.rollingBackLater = { rollout: "cart", sinceMs: play.nowMs };
+    play.requests.bad.add("v2");
+    play.until("Baking", "AnotherGoesBackFirst");
+    play.requests.bad.clear(); // It was the other one's doing.
+    play.forMs(30_000);
+    play.rollingBackLater = undefined;
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+
+  test("and it goes back itself where that did not help", () => {
+    const play = bakingAlone();
+    play.rollingBackLater = { rollout: "cart", sinceMs: play.nowMs };
+    play.requests.bad.add("v2");
+    play.until("Baking", "AnotherGoesBackFirst").forMs(30_000);
+    play.rollingBackLater = undefined;
+    play.until("Reverted").settles();
+    servesAlone(play, "v1");
+  });
+
+  test("another one that makes no progress is not waited for beyond the deadline", () => {
+    const play = bakingAlone({ spec: { bake: "1h", progressDeadline: "5m" } });
+    play.rollingBackLater = { rollout: "cart", sinceMs: play.nowMs };
+    play.requests.bad.add("v2");
+    play.until("Baking", "AnotherGoesBackFirst");
+    play.until("Reverted").settles();
+    servesAlone(play, "v1");
+  });
+
+  test("what stable showed in its last step is still known after that", () => {
+    const play = atRest({ spec: { bake: "1h" } });
+    play.requests.badShare = 0.02; // The limit is 0.01.
+    play.requests.bad.add("v1").add("v2");
+    play.deploy("v2");
+    play.run(({ reason }) => reason === "Pausing").forMs(90_000);
+    play.request("promote:full");
+    play.until("Baking").run(({ sizes }) => (sizes.v1 ?? 0) === 0);
+    play.rollingBackLater = { rollout: "cart", sinceMs: play.nowMs };
+    play.requests.badShare = 0.3;
+    play.until("Baking", "AnotherGoesBackFirst");
+    play.requests.badShare = 0.02;
+    play.forMs(30_000);
+    play.rollingBackLater = undefined;
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+
   test("analysis that is turned off does not judge", () => {
     const play = underWay(25, { spec: { analysis: { disabled: true } } });
     play.requests.bad.add("v2");
