@@ -1,3 +1,8 @@
+import { GROUP } from "./kubernetes.ts";
+
+/** Where a person's request stands, on a Rollout or a FeatureFlag. */
+export const ANNOTATION_REQUEST = `${GROUP}/request`;
+
 /** A person's request, as it stands in the annotation `zenith.sh/request: verb[:argument]@revision#nonce`. */
 export interface Request {
   readonly verb: string;

@@ -5,6 +5,16 @@ export class UnitError extends Error {
   override readonly name = "UnitError";
 }
 
+/** Reads a value, and says where it stood should it not be one.
+ * @throws UnitError with the path before the unit's own sentence */
+export function readAt<V, T>(path: string, parse: (value: V) => T, value: V): T {
+  try {
+    return parse(value);
+  } catch (error) {
+    throw error instanceof UnitError ? new UnitError(`${path} ${error.message}`) : error;
+  }
+}
+
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 export const MAX_DURATION_MS = 365 * UNIT_MS.d;
 

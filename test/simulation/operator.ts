@@ -2,11 +2,12 @@ import type { JsonPatchOperation, KubeObject, ObjectRef } from "../../src/api/ku
 import type { Rollout, RolloutStatus } from "../../src/api/rollout.ts";
 import { gather } from "../../src/controllers/rollout/gather.ts";
 import { readFromMs } from "../../src/core/analysis/judge.ts";
+import type { AnalysisMemory } from "../../src/core/analysis/memory.ts";
 import type { Reading } from "../../src/core/analysis/model.ts";
 import type { Write } from "../../src/core/plan.ts";
 import type { planRollout, RolloutPlan } from "../../src/core/rollout/plan.ts";
 import { settingsOf } from "../../src/core/rollout/settings.ts";
-import type { AnalysisMemory, Snapshot } from "../../src/core/rollout/snapshot.ts";
+import type { Snapshot } from "../../src/core/rollout/snapshot.ts";
 import type { Routers } from "../../src/core/rollout/world.ts";
 import { isKind } from "../../src/kube/errors.ts";
 import { compareVersions } from "../../src/kube/store.ts";
@@ -363,8 +364,8 @@ export class Operator {
     const stable = rollout.status?.stable?.revision;
     const mine = this.#process;
     const question = {
-      canary: memory.revision,
-      stable: stable === memory.revision ? rollout.status?.progress?.previous : stable,
+      canary: memory.subject,
+      stable: stable === memory.subject ? rollout.status?.progress?.previous : stable,
       metrics: analysis.metrics,
       sinceMs: readFromMs(analysis, memory.state, now),
       nowMs: now,
@@ -372,7 +373,7 @@ export class Operator {
     this.#prometheus.ask(question, (readings) => {
       if (mine !== this.#process) return;
       this.#asking = false;
-      if (this.#memory?.revision !== question.canary) return;
+      if (this.#memory?.subject !== question.canary) return;
       this.#readings = readings;
       this.#enqueue();
     });

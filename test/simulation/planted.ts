@@ -1,8 +1,9 @@
 import type { ControllerRevision, KubeObject, Route } from "../../src/api/kubernetes.ts";
+import { ANNOTATION_REQUEST } from "../../src/api/request.ts";
 import type { Rollout, RolloutSpec, RolloutStatus } from "../../src/api/rollout.ts";
 import type { Reading } from "../../src/core/analysis/model.ts";
 import type { Write } from "../../src/core/plan.ts";
-import { ANNOTATION_MARK, ANNOTATION_REJECTED, ANNOTATION_REQUEST } from "../../src/core/rollout/names.ts";
+import { ANNOTATION_MARK, ANNOTATION_REJECTED } from "../../src/core/rollout/names.ts";
 import { planRollout, type RolloutPlan } from "../../src/core/rollout/plan.ts";
 import type { Snapshot } from "../../src/core/rollout/snapshot.ts";
 import type { Routers } from "../../src/core/rollout/world.ts";

@@ -1,7 +1,7 @@
 import type { ControllerRevision, KubeObject, ObjectRef, ReplicaSet } from "../../src/api/kubernetes.ts";
-import { formatRequest } from "../../src/api/request.ts";
+import { ANNOTATION_REQUEST, formatRequest } from "../../src/api/request.ts";
 import type { Rollout } from "../../src/api/rollout.ts";
-import { ANNOTATION_REQUEST, LABEL_REVISION } from "../../src/core/rollout/names.ts";
+import { LABEL_REVISION } from "../../src/core/rollout/names.ts";
 import { planRollout } from "../../src/core/rollout/plan.ts";
 import { Agenda } from "./agenda.ts";
 import { ApiServer } from "./cluster/api-server.ts";

@@ -1,10 +1,11 @@
 import { type KubeObject, type Route, refOf } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
+import type { MetricsView } from "../../core/analysis/memory.ts";
+import { optional } from "../../core/optional.ts";
 import { LABEL_ROLLOUT } from "../../core/rollout/names.ts";
-import { optional } from "../../core/rollout/optional.ts";
 import { planRollout, type RolloutPlan } from "../../core/rollout/plan.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
-import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
+import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import type { Routers } from "../../core/rollout/world.ts";
 import type { Clock } from "../../kube/clock.ts";
 import { ApiError, isKind } from "../../kube/errors.ts";

@@ -1,8 +1,9 @@
 import type { Pod } from "../../api/kubernetes.ts";
+import type { MetricsView } from "../../core/analysis/memory.ts";
+import { optional } from "../../core/optional.ts";
 import { LABEL_REVISION, labelValue } from "../../core/rollout/names.ts";
-import { optional } from "../../core/rollout/optional.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
-import type { MetricsView, Snapshot } from "../../core/rollout/snapshot.ts";
+import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import { olderClaim, overlapOf } from "./claims.ts";
 import { rollingBackLater } from "./roll-back-order.ts";
 import type { Key, Sources } from "./sources.ts";

@@ -1,5 +1,5 @@
 import { type KubeObject, refOf } from "../../api/kubernetes.ts";
-import { canonicalJson } from "../../core/rollout/names.ts";
+import { canonicalJson } from "../../core/json.ts";
 import { isOwnedBy } from "../../core/rollout/objects.ts";
 import { type ApiError, isKind } from "../../kube/errors.ts";
 import type { Resources } from "../../kube/resource.ts";

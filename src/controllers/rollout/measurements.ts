@@ -1,10 +1,9 @@
 import type { Route } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { readFromMs, startAnalysis } from "../../core/analysis/judge.ts";
+import { type AnalysisMemory, type MetricsView, readCheckpoint } from "../../core/analysis/memory.ts";
 import type { Reading } from "../../core/analysis/model.ts";
-import { readCheckpoint } from "../../core/rollout/analyse.ts";
 import type { Settings } from "../../core/rollout/settings.ts";
-import type { AnalysisMemory, MetricsView } from "../../core/rollout/snapshot.ts";
 import type { Clock } from "../../kube/clock.ts";
 import { measure } from "../../metrics/measure.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
@@ -98,7 +97,7 @@ export class Measurements {
       memory.state ?? readCheckpoint(rollout.status?.analysis?.checkpoint)?.state ?? startAnalysis(analysis, nowMs);
     const labels = rollout.spec.analysis?.labels as LabelNames | undefined;
     const readings = await measure(this.#source, {
-      subject: subjectOf(rollout, settings, memory.revision, routes),
+      subject: subjectOf(rollout, settings, memory.subject, routes),
       source: (rollout.spec.analysis?.source ?? "http") as Source,
       ...(labels === undefined ? {} : { labels }),
       metrics: analysis.metrics,
@@ -106,7 +105,7 @@ export class Measurements {
       nowMs,
       windowMs: Math.max(60_000, 4 * analysis.intervalMs),
     });
-    if (this.#entries.get(key) !== entry || entry.memory?.revision !== memory.revision) return;
+    if (this.#entries.get(key) !== entry || entry.memory?.subject !== memory.subject) return;
     entry.readings = readings;
     this.#onAnswer(key);
   }

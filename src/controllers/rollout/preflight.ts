@@ -1,7 +1,7 @@
 import type { Route } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
+import type { MetricsView } from "../../core/analysis/memory.ts";
 import type { Settings } from "../../core/rollout/settings.ts";
-import type { MetricsView } from "../../core/rollout/snapshot.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
 import { type LabelNames, queriesOf, type Source } from "../../metrics/queries.ts";
 import { renderQuery, type Subject } from "../../metrics/template.ts";

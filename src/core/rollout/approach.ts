@@ -1,9 +1,9 @@
+import { percent } from "../steps.ts";
 import { unsettledMs } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise } from "./gates.ts";
 import { effectiveMark, writtenMark } from "./marks.ts";
 import { isStranded } from "./return.ts";
-import { percent } from "./steps.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 

@@ -1,8 +1,8 @@
 import { canarySizeWithRoutes, nextSizes, resolveSurge, type Sizes, splitReplicas } from "../replicas.ts";
+import { highestWeight } from "../steps.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise } from "./gates.ts";
 import { effectiveMark, isScaling, scalingMark } from "./marks.ts";
-import { highestWeight } from "./steps.ts";
 import { hasRoutes, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 

@@ -1,5 +1,5 @@
 import { overdue } from "../analysis/judge.ts";
-import type { MetricStatus, Verdict } from "../analysis/model.ts";
+import type { Judged } from "../analysis/memory.ts";
 import { adopting } from "./adopt.ts";
 import { anotherGoesBackFirst } from "./bake.ts";
 import { hasTraffic } from "./gates.ts";
@@ -16,14 +16,6 @@ import { starting } from "./start.ts";
 import { stepping } from "./step.ts";
 import { hasRoutes, heldMs, stageOf, type Target } from "./target.ts";
 import type { World } from "./world.ts";
-
-/** What the judge says of the present canary, or of the stable that bakes. */
-export interface Judged {
-  readonly verdict: Verdict;
-  readonly metrics: readonly MetricStatus[];
-  /** Whether every metric was answered since this process began to watch it. */
-  readonly answered: boolean;
-}
 
 export interface Situation {
   readonly world: World;

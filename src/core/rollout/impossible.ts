@@ -1,5 +1,5 @@
 import type { Rollout, RolloutStatus } from "../../api/rollout.ts";
-import { canonicalJson } from "./names.ts";
+import { canonicalJson } from "../json.ts";
 
 const CONDITIONS = {
   Ready: "False",

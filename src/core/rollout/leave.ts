@@ -1,8 +1,8 @@
 import type { Deployment } from "../../api/kubernetes.ts";
+import { optional } from "../optional.ts";
 import type { Situation } from "./decide.ts";
 import { type Lead, leadToDeployment } from "./lead-to-deployment.ts";
 import { FINALIZER, sameTemplate } from "./names.ts";
-import { optional } from "./optional.ts";
 import { canaryOfAuthor } from "./put-back.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";

@@ -1,12 +1,13 @@
 import type { ReplicaSet } from "../../api/kubernetes.ts";
 import type { RolloutStatus } from "../../api/rollout.ts";
+import type { AnalysisMemory } from "../analysis/memory.ts";
 import type { Notice, Plan } from "../plan.ts";
 import { analyse } from "./analyse.ts";
 import { converge } from "./converge.ts";
 import { decide } from "./decide.ts";
 import { replicaSetOf } from "./objects.ts";
 import { ordersOf } from "./requests.ts";
-import type { AnalysisMemory, Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { isMinor, statusOf } from "./status.ts";
 import type { Target } from "./target.ts";
 import { conditionOf, observe, type Routers, type World } from "./world.ts";

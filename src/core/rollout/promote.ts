@@ -1,6 +1,6 @@
+import { percent, stepsFingerprint, weightAt } from "../steps.ts";
 import { BOTH_BAD } from "./marks.ts";
 import type { Orders } from "./requests.ts";
-import { percent, stepsFingerprint, weightAt } from "./steps.ts";
 import { hasRoutes, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 

@@ -1,5 +1,4 @@
-import { parseRequest } from "../../api/request.ts";
-import { ANNOTATION_REQUEST } from "./names.ts";
+import { ANNOTATION_REQUEST, parseRequest } from "../../api/request.ts";
 import { tooEarly } from "./promote.ts";
 import { rejectionOf } from "./rest.ts";
 import type { World } from "./world.ts";

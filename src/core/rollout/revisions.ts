@@ -1,4 +1,5 @@
 import type { ControllerRevision, PodTemplate, ReplicaSet } from "../../api/kubernetes.ts";
+import { optional } from "../optional.ts";
 import {
   ANNOTATION_MARK,
   ANNOTATION_REASON,
@@ -10,7 +11,6 @@ import {
   withoutOurs,
 } from "./names.ts";
 import { pinOf } from "./objects.ts";
-import { optional } from "./optional.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One version of the workload: what is recorded of it, and what runs of it. */

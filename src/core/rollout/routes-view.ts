@@ -1,5 +1,5 @@
+import { optional } from "../optional.ts";
 import type { RouteEffect, RouteReading } from "../routing.ts";
-import { optional } from "./optional.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Routers } from "./world.ts";

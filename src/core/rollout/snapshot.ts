@@ -9,8 +9,7 @@ import type {
   Service,
 } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
-import type { AnalysisState } from "../analysis/judge.ts";
-import type { MetricStatus, Reading, Verdict } from "../analysis/model.ts";
+import type { MetricsView } from "../analysis/memory.ts";
 
 /** Everything that a decision about one Rollout may rest on, as it was read. Plain data; nothing in it can act. */
 export interface Snapshot {
@@ -40,30 +39,4 @@ export interface Snapshot {
   /** Why the pods of a revision do not come up, in the words of the API server or the kubelet, by revision. */
   readonly podTrouble: Readonly<Record<string, string>>;
   readonly metrics: MetricsView;
-}
-
-/** What is known from the metrics source. */
-export interface MetricsView {
-  /** Whether the operator has a Prometheus at all, and if the spec's choice of source cannot work, why. */
-  readonly source:
-    | { readonly kind: "ready" }
-    | { readonly kind: "none" }
-    | { readonly kind: "unusable"; readonly reason?: string; readonly message: string };
-  /** Answers since the last pass; empty where none came. */
-  readonly readings: readonly Reading[];
-  /** What the judge knew after the pass before; undefined after a start: then status.analysis.checkpoint says it. */
-  readonly memory?: AnalysisMemory;
-}
-
-/** The judge's memory of one revision, kept by the shell between passes and checkpointed in status. */
-export interface AnalysisMemory {
-  readonly revision: string;
-  readonly stepIndex: number;
-  readonly state: AnalysisState;
-  readonly verdict: Verdict;
-  readonly metrics: readonly MetricStatus[];
-  /** Server time up to which samples were judged: where the next query begins. */
-  readonly judgedUpToMs: number;
-  /** Whether every metric has been answered since this process began to watch it. */
-  readonly answered: boolean;
 }

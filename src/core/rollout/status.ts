@@ -1,14 +1,14 @@
 import type { Condition } from "../../api/kubernetes.ts";
 import type { RolloutStatus } from "../../api/rollout.ts";
-import { writeCheckpoint } from "./analyse.ts";
+import { type AnalysisMemory, writeCheckpoint } from "../analysis/memory.ts";
+import { sameJson } from "../json.ts";
+import { optional } from "../optional.ts";
 import { BOTH_BAD } from "./marks.ts";
-import { LABEL_ROLLOUT, labelValue, sameJson } from "./names.ts";
+import { LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
-import { optional } from "./optional.ts";
 import { rememberedPromote } from "./promote.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
-import type { AnalysisMemory } from "./snapshot.ts";
 import { heldMs, type Target } from "./target.ts";
 import { managedAs, namesAsked } from "./traffic-names.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";

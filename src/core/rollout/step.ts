@@ -1,3 +1,4 @@
+import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "../steps.ts";
 import { approach, settling } from "./approach.ts";
 import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
@@ -7,7 +8,6 @@ import { BOTH_BAD, effectiveMark, scalingMark, writtenMark } from "./marks.ts";
 import { isPromoted } from "./promote.ts";
 import { promotedAs } from "./rest.ts";
 import { isStranded } from "./return.ts";
-import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "./steps.ts";
 import { hasRoutes, remainingMs, type Target, timeOf } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 

@@ -1,6 +1,6 @@
 import type { ObjectRef } from "../../api/kubernetes.ts";
 import type { Rollout, RolloutStatus } from "../../api/rollout.ts";
-import { optional } from "./optional.ts";
+import { optional } from "../optional.ts";
 
 /** The objects that a Rollout moves traffic with, by name. */
 export interface TrafficNames {

@@ -1,10 +1,10 @@
 import type { Condition, PodTemplate } from "../../api/kubernetes.ts";
 import type { Rollout, RolloutStatus } from "../../api/rollout.ts";
+import { optional } from "../optional.ts";
 import type { TrafficRouter } from "../routing.ts";
 import { deploymentPodsOf, type EndpointsView, endpointsOf } from "./endpoints.ts";
 import { ANNOTATION_REJECTED } from "./names.ts";
 import { pinOf } from "./objects.ts";
-import { optional } from "./optional.ts";
 import { type Revision, recoveredStable, revisionsOf, wantedRevision } from "./revisions.ts";
 import { type RoutesView, routesOf } from "./routes-view.ts";
 import { type Settings, settingsOf } from "./settings.ts";

@@ -1,5 +1,5 @@
 import { GROUP, type JsonPatchOperation, type Route, type RouteRule } from "../../api/kubernetes.ts";
-import { canonicalJson, shortHash } from "../../core/rollout/names.ts";
+import { canonicalJson, shortHash } from "../../core/json.ts";
 
 /**
  * The annotation remembers what we did to each rule; never a copy of it. Rules may be moved, renamed and edited while a pair

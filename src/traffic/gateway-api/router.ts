@@ -6,7 +6,7 @@ import {
   type RouteRule,
   refOf,
 } from "../../api/kubernetes.ts";
-import { canonicalJson } from "../../core/rollout/names.ts";
+import { canonicalJson } from "../../core/json.ts";
 import type { Backends, RouteReading, RouteWish, TrafficRouter } from "../../core/routing.ts";
 import { leadsTo, weightOf } from "./backend.ts";
 import { effectOf } from "./effect.ts";

@@ -9,12 +9,13 @@ import type {
   Service,
 } from "../../../src/api/kubernetes.ts";
 import type { Rollout, RolloutSpec, RolloutStatus } from "../../../src/api/rollout.ts";
+import type { AnalysisMemory } from "../../../src/core/analysis/memory.ts";
 import type { Reading } from "../../../src/core/analysis/model.ts";
 import type { Write } from "../../../src/core/plan.ts";
 import { templateHash, withoutOurs } from "../../../src/core/rollout/names.ts";
 import { planRollout, type RolloutPlan } from "../../../src/core/rollout/plan.ts";
 import { settingsOf } from "../../../src/core/rollout/settings.ts";
-import type { AnalysisMemory, Snapshot } from "../../../src/core/rollout/snapshot.ts";
+import type { Snapshot } from "../../../src/core/rollout/snapshot.ts";
 import { routers } from "../../../src/traffic/routers.ts";
 import { letOthersAct, type Manners, tagOf } from "./actors.ts";
 import { Objects } from "./objects.ts";
@@ -379,11 +380,11 @@ export class Play {
   #readings(): Reading[] {
     const { analysis } = settingsOf(this.rollout);
     if (analysis === undefined || this.#memory === undefined || this.#asksInMs() !== 0) return [];
-    const { revision } = this.#memory;
+    const { subject } = this.#memory;
     return analysis.metrics.map(({ name: metric }): Reading => {
       if (this.prometheus === "unreachable") return { kind: "error", metric, message: "connection refused" };
       if (this.prometheus === "empty") return { kind: "noData", metric, message: "no series" };
-      return this.requests.read(metric, this.objects, revision, this.status.stable?.revision);
+      return this.requests.read(metric, this.objects, subject, this.status.stable?.revision);
     });
   }
 

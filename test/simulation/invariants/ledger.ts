@@ -1,7 +1,7 @@
 import type { KubeObject } from "../../../src/api/kubernetes.ts";
+import { ANNOTATION_REQUEST } from "../../../src/api/request.ts";
 import type { Rollout } from "../../../src/api/rollout.ts";
 import type { Write } from "../../../src/core/plan.ts";
-import { ANNOTATION_REQUEST } from "../../../src/core/rollout/names.ts";
 import type { Commit } from "../cluster/api-server.ts";
 import { isRoute } from "../cluster/network.ts";
 import type { Shares } from "../cluster/traffic.ts";

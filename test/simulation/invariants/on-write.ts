@@ -1,6 +1,7 @@
 import type { KubeObject, ReplicaSet, Route, Service } from "../../../src/api/kubernetes.ts";
+import { ANNOTATION_REQUEST } from "../../../src/api/request.ts";
 import type { Rollout } from "../../../src/api/rollout.ts";
-import { ANNOTATION_REQUEST, LABEL_REVISION } from "../../../src/core/rollout/names.ts";
+import { LABEL_REVISION } from "../../../src/core/rollout/names.ts";
 import { settingsOf } from "../../../src/core/rollout/settings.ts";
 import { isRoute } from "../cluster/network.ts";
 import { weightOf } from "../cluster/traffic.ts";

@@ -1,5 +1,5 @@
 import { settingsOf } from "../../../src/core/rollout/settings.ts";
-import { weightAt } from "../../../src/core/rollout/steps.ts";
+import { weightAt } from "../../../src/core/steps.ts";
 import type { Pass } from "../operator.ts";
 import type { Ledger, Written } from "./ledger.ts";
 import { canaryBpOf, pinOf } from "./routes.ts";

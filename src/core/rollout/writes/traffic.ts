@@ -1,7 +1,8 @@
 import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
+import { sameJson } from "../../json.ts";
 import type { Write } from "../../plan.ts";
 import type { RouteWish } from "../../routing.ts";
-import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED, sameJson } from "../names.ts";
+import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED } from "../names.ts";
 import { canaryServiceOf, isOwnedBy, pinned, portsOf, TO_DEPLOYMENT } from "../objects.ts";
 import type { Target } from "../target.ts";
 import type { Routers, World } from "../world.ts";

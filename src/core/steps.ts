@@ -1,3 +1,6 @@
+import type { RolloutSpec, RolloutStep } from "../api/rollout.ts";
+import { parseDurationMs, parseWeightBp, readAt } from "../api/units.ts";
+
 /** The walk of a release: a list of steps, whoever wrote it, a preset or a person. */
 
 export type Step =
@@ -34,6 +37,27 @@ export function presetSteps(preset: Preset, overMs: number = DEFAULT_OVER_MS[pre
     { kind: "weight", weightBp },
     { kind: "pause", forMs: Math.round(overMs * part) },
   ]);
+}
+
+type Canary = NonNullable<NonNullable<RolloutSpec["strategy"]>["canary"]>;
+
+/** The steps that a person asked for, written out or by the name of a preset.
+ * @param path of the canary in its spec, for messages
+ * @throws UnitError */
+export function stepsOf(
+  { steps, preset = "safe", over }: Pick<Canary, "steps" | "preset" | "over">,
+  path: string,
+): Step[] {
+  if (steps !== undefined) return steps.map((step, i) => stepOf(step, `${path}.steps[${i}]`));
+  return presetSteps(preset, over === undefined ? undefined : readAt(`${path}.over`, parseDurationMs, over));
+}
+
+function stepOf({ weight, pause, analysis }: RolloutStep, path: string): Step {
+  if (weight !== undefined) return { kind: "weight", weightBp: readAt(`${path}.weight`, parseWeightBp, weight) };
+  if (analysis !== undefined)
+    return { kind: "analysis", forMs: readAt(`${path}.analysis.for`, parseDurationMs, analysis.for ?? "0s") };
+  if (pause?.for === undefined) return { kind: "pause" };
+  return { kind: "pause", forMs: readAt(`${path}.pause.for`, parseDurationMs, pause.for) };
 }
 
 /** Every walk ends at 100 %, said or not. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { canonicalJson, sameJson } from "../../../src/core/rollout/names.ts";
+import { canonicalJson, sameJson } from "../../src/core/json.ts";
 
 test("sameJson() says of any two values what their canonical JSON says", () => {
   const value = fc.jsonValue({ maxDepth: 3 });
