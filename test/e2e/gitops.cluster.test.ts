@@ -30,15 +30,11 @@ const EVERY_MS = 5_000;
 /** How long a weight may be off after a re-apply. Seen: some 50 ms. */
 const REPAIRED_WITHIN_MS = 1_000;
 
-function git(image: string): string {
+const WALK = [{ weight: 20 }, { pause: { for: "5s" } }, { weight: 60 }, { pause: { for: "5s" } }];
+
+function git(image: string, steps: object[] = WALK): string {
   const own = rollout({
-    strategy: {
-      canary: {
-        steps: [{ weight: 20 }, { pause: { for: "5s" } }, { weight: 60 }, { pause: { for: "5s" } }],
-        settle: "1s",
-        drain: "2s",
-      },
-    },
+    strategy: { canary: { steps, settle: "1s", drain: "2s" } },
     analysis: { disabled: true },
     bake: "5s",
   });
@@ -85,6 +81,41 @@ test("re-applying everything every five seconds disturbs no release, and is not 
   });
   expect(diff).toMatchObject({ code: 0, stdout: "" });
 });
+
+test("who resets a route without end is named and not fought, and no traffic rises meanwhile", async () => {
+  const { cluster } = playground;
+  await cluster.kubectl(FROM_GIT, { input: git("shop/web:v2", [{ weight: 20 }, { pause: {} }]) });
+  await story.phase("Healthy");
+  await story.release("shop/web:v3");
+  await story.phase("Paused");
+  const fighter = new Access(cluster.kubeconfig, "fighter");
+  const routes = await fighter.watch<Route>(TYPES.httpRoutes);
+  const { apiVersion, kind } = TYPES.httpRoutes;
+  const ref = { apiVersion, kind, namespace: "default", name: "web" };
+  const [, , route] = shop();
+  let resets = 0;
+  const fight = ({ spec }: Route) => {
+    if (spec.rules?.[0]?.backendRefs?.some(({ name }) => name === "web-canary") !== true) return;
+    resets++;
+    fighter.resources.mergePatch(ref, { spec: { rules: (route as Route).spec.rules } }).catch(() => undefined);
+  };
+  const stop = routes.subscribe((_type, changed) => fight(changed));
+  routes.list().forEach(fight);
+  await story.until("web", ({ conditions }) => reasonOf(conditions) === "Contested", "the quarrel to be told");
+  expect(story.status().message).toContain('field manager "fighter" resets HTTPRoute "web" again and again');
+  await story.request("promote:full");
+  const before = resets;
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  expect(resets - before).toBeLessThanOrEqual(1);
+  stop();
+  await fighter.close();
+  await story.phase("Healthy");
+  expect(story.status().stable?.images).toEqual(["shop/web:v3"]);
+});
+
+function reasonOf(conditions: readonly { type: string; reason: string }[] = []): string | undefined {
+  return conditions.find(({ type }) => type === "Ready")?.reason;
+}
 
 /** Times for which the route says less than it last did while the release goes on. */
 function watchWeights(

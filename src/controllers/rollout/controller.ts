@@ -17,6 +17,7 @@ import type { MetricsSource } from "../../metrics/prometheus.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "../../telemetry/metrics.ts";
 import { act } from "./act.ts";
+import { Contests } from "./contests.ts";
 import { Currency, type CurrencyOptions } from "./currency.ts";
 import { deciding, Faults, Undecidable } from "./faults.ts";
 import { gather } from "./gather.ts";
@@ -62,6 +63,7 @@ export class RolloutController {
   readonly #faults: Faults;
   readonly #templates: TemplateCheck;
   readonly #preflight: Preflight;
+  readonly #contests: Contests;
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -73,6 +75,7 @@ export class RolloutController {
     this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#queue.add(key));
     this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
     this.#preflight = new Preflight(shell.metrics, (key) => this.#queue.add(key));
+    this.#contests = new Contests(shell.resources, () => shell.clock.monotonicMs());
     this.#listen();
   }
 
@@ -204,6 +207,7 @@ export class RolloutController {
     }
     const { written, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
+    await this.#contests.note(key, plan.writes, written);
     this.#report(key, snapshot, plan);
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);
@@ -221,7 +225,9 @@ export class RolloutController {
       routesOf(snapshot),
     );
     const again = patienceMs > 0 ? patienceMs : undefined;
-    const waits = [plan.checkAgainInMs, askInMs, again].filter((ms) => ms !== undefined);
+    const waits = [plan.checkAgainInMs, askInMs, again, this.#contests.view(key)?.leftMs].filter(
+      (ms) => ms !== undefined,
+    );
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
@@ -239,8 +245,9 @@ export class RolloutController {
   #gather(key: Key, nowMs: number, metrics: MetricsView): Snapshot | undefined {
     const rollout = this.#rollout(key);
     if (rollout === undefined) return undefined;
-    const snapshot = gather(this.#shell.sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
-    if (snapshot === undefined) return undefined;
+    const gathered = gather(this.#shell.sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
+    if (gathered === undefined) return undefined;
+    const snapshot = { ...gathered, ...optional("contested", this.#contests.view(key)) };
     const unusable = this.#preflight.problem(key, rollout, settingsOf(rollout), routesOf(snapshot), nowMs);
     return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
   }
@@ -270,6 +277,7 @@ export class RolloutController {
     this.#faults.forget(key);
     this.#templates.forget(key);
     this.#preflight.forget(key);
+    this.#contests.forget(key);
     this.#measurements.forget(key);
   }
 }

@@ -1,7 +1,7 @@
 import { percent } from "../steps.ts";
 import { unsettledMs } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
-import { mayRaise } from "./gates.ts";
+import { contestOf, mayRaise } from "./gates.ts";
 import { effectiveMark, writtenMark } from "./marks.ts";
 import { isStranded } from "./return.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
@@ -129,7 +129,7 @@ function enter(situation: Situation, target: Target): Target | undefined {
   if (!leadsToCanary(world)) return { ...waiting, message: WAITING_FOR_ENDPOINTS };
   const writtenBp = status.weights?.writtenBp ?? 0;
   const answered = situation.judged?.answered ?? world.settings.analysis === undefined;
-  const drifted = writtenBp > 0 && writtenBp <= target.weightBp && answered;
+  const drifted = writtenBp > 0 && writtenBp <= target.weightBp && answered && contestOf(world) === undefined;
   const gate = drifted ? undefined : mayRaise(situation, target, "answered");
   if (gate !== undefined) return gate;
   const canaryBp = drifted ? writtenBp : 0;

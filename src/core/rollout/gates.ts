@@ -7,6 +7,8 @@ import type { World } from "./world.ts";
 /** Undefined where nothing speaks against more traffic for the canary; else why it holds. */
 export function mayRaise({ world, judged, orders }: Situation, target: Target, gate: Gate): Target | undefined {
   const { analysis } = world.settings;
+  const contested = contestOf(world);
+  if (contested !== undefined) return { ...target, ...contested, checkAgainInMs: 5_000 };
   if (world.settings.paused || pausedByRequest(world, orders?.pause))
     return paused(target, "PausedByUser", "paused by a person; resume to go on");
   if (analysis === undefined || promotesFully({ world, ...(orders === undefined ? {} : { orders }) })) return undefined;
@@ -22,6 +24,14 @@ export function mayRaise({ world, judged, orders }: Situation, target: Target, g
   const { reason, message, needsPerson } = obstacle;
   if (needsPerson === true) return paused(target, reason, message);
   return { ...target, reason, message, checkAgainInMs: analysis.intervalMs };
+}
+
+/** While someone works against us nobody knows who gets what: nothing rises, and a route is left alone for a while. */
+export function contestOf({ snapshot }: World): Pick<Target, "reason" | "message"> | undefined {
+  const { contested } = snapshot;
+  if (contested === undefined) return undefined;
+  const message = `holding: field manager "${contested.by}" resets ${contested.what} again and again; let one of both have it`;
+  return { reason: "Contested", message };
 }
 
 /** Whether the canary is being sent requests. */

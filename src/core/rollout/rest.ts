@@ -1,5 +1,6 @@
 import { overdueBake } from "./bake.ts";
 import type { Situation } from "./decide.ts";
+import { contestOf } from "./gates.ts";
 import { scalingMark } from "./marks.ts";
 import { type Problem, problemOf } from "./problems.ts";
 import { type Because, revertedMessage } from "./return.ts";
@@ -87,6 +88,8 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
     if (heldMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
     return hold("stableDown", "StableDown", "no stable pod is ready; a release has nothing to be compared with");
   }
+  const contested = contestOf(world);
+  if (contested !== undefined) return hold("resting", contested.reason, contested.message);
   const problem = problemOf(world);
   if (problem !== undefined) return impossible(situation, rest, problem);
   const { effect } = routes;

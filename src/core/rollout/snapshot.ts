@@ -30,6 +30,8 @@ export interface Snapshot {
   readonly autoscalers: readonly HorizontalPodAutoscaler[];
   /** Set where an older Rollout claims the same Deployment, Service or route. */
   readonly claimedBy?: { readonly rollout: string; readonly what: string };
+  /** A route or Service that someone resets again and again, and the field manager that does. */
+  readonly contested?: { readonly what: string; readonly by: string };
   /** A Rollout of the same namespace that is being rolled back from a bake that began after ours: how it stands, and since when. */
   readonly rollingBackLater?: { readonly rollout: string; readonly sinceMs: number };
   /** Another workload whose selector matches the template's labels: `Deployment "web"`. */

@@ -68,6 +68,7 @@ export class Play {
   prometheus: "answers" | "silent" | "empty" | "unreachable" = "answers";
   source: Snapshot["metrics"]["source"] = { kind: "ready" };
   claimedBy: Snapshot["claimedBy"];
+  contested: Snapshot["contested"];
   rollingBackLater: Snapshot["rollingBackLater"];
   templateProblem: string | undefined;
   trouble: Record<string, string> = {};
@@ -318,6 +319,7 @@ export class Play {
       }),
       autoscalers: objects.list<HorizontalPodAutoscaler>("HorizontalPodAutoscaler"),
       ...(this.claimedBy === undefined ? {} : { claimedBy: this.claimedBy }),
+      ...(this.contested === undefined ? {} : { contested: this.contested }),
       ...(this.rollingBackLater === undefined ? {} : { rollingBackLater: this.rollingBackLater }),
       ...(this.templateProblem === undefined ? {} : { templateProblem: this.templateProblem }),
       podTrouble: Object.fromEntries(Object.entries(this.trouble).map(([tag, said]) => [hashOf(tag), said])),

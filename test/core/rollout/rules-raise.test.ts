@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Route } from "../../../src/api/kubernetes.ts";
+import type { Route, Service } from "../../../src/api/kubernetes.ts";
 import { expectSound, servesAlone } from "./expectations.ts";
 import { atRest, type Play, routeOf, underWay } from "./play.ts";
 
@@ -117,6 +117,33 @@ describe("rule 2: weight rises only onto ready pods", () => {
     expect(play.story).toEqual(["00:00 give the canary 50 % | → Progressing Stepping", "00:00 → Progressing Pausing"]);
     play.until("Healthy");
     expectSound(play);
+  });
+
+  test("one that is reset again and again is left alone for a while, and nothing rises; a Service is put back even so", () => {
+    const play = underWay(25);
+    play.contested = { what: 'HTTPRoute "web"', by: "helm" };
+    play.objects.change<Route>("HTTPRoute", "web", (route) => ({ ...route, spec: routeOf("web").spec }));
+    play.objects.change<Service>("Service", "web", (service) => ({
+      ...service,
+      spec: { ...service.spec, selector: { app: "web" } },
+    }));
+    play.until("Progressing", "Contested").forMs(600_000);
+    expect(play.weights).toEqual({ web: undefined });
+    expect(play.selects()).toBe("v1");
+    expect(play.notices).toContainEqual(expect.stringContaining('field manager "helm" resets HTTPRoute "web"'));
+    play.contested = undefined;
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+
+  test("where something is contested no release starts", () => {
+    const play = atRest();
+    play.contested = { what: 'Service "web"', by: "helm" };
+    play.deploy("v2");
+    play.until("Progressing", "Contested").forMs(600_000);
+    expect(play.sizes).toEqual({ v1: 4 });
+    play.contested = undefined;
+    play.until("Healthy");
   });
 
   test("the canary Service's ports are those of the Service before it is paired", () => {

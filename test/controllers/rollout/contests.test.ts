@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { describeRef } from "../../../src/api/kubernetes.ts";
+import type { Written } from "../../../src/controllers/rollout/act.ts";
+import { Contests } from "../../../src/controllers/rollout/contests.ts";
+import type { Write } from "../../../src/core/plan.ts";
+import { defineResource, Resources } from "../../../src/kube/resource.ts";
+import { json, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
+
+defineResource("v1", "Service", "services");
+const ref = { apiVersion: "v1", kind: "Service", namespace: "shop", name: "web" };
+const KEY = "shop/web";
+let server: ScriptedServer;
+let contests: Contests;
+let nowMs: number;
+
+beforeEach(async () => {
+  server = await startScriptedServer();
+  const managedFields = [
+    { manager: "kubectl", time: "2026-01-01T00:00:00Z" },
+    { manager: "helm", time: "2026-01-01T00:01:00Z" },
+    { manager: "zenith", time: "2026-01-01T00:02:00Z" },
+    { manager: "kubelet", time: "2026-01-01T00:03:00Z", subresource: "status" },
+  ];
+  server.play(
+    json(200, {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web", namespace: "shop", resourceVersion: "1", managedFields },
+    }),
+  );
+  nowMs = 0;
+  contests = new Contests(new Resources(server.client()), () => nowMs);
+});
+afterEach(() => server.stop());
+
+async function repair(times: number, everyMs: number, more: Partial<Write> = {}): Promise<void> {
+  const write = { verb: "jsonPatch", ref, operations: [], resourceVersion: "1", why: "select v1", shared: ["/spec"] };
+  const written: Written = new Map([[describeRef(ref), { ref, version: "2" }]]);
+  for (let i = 0; i < times; i++) {
+    nowMs += everyMs;
+    await contests.note(KEY, [{ ...write, ...more } as Write], written);
+  }
+}
+
+test("ten repairs within half a minute are a quarrel with whoever wrote last, told until half a minute after the last", async () => {
+  await repair(9, 1_000);
+  expect(contests.view(KEY)).toBeUndefined();
+  await repair(1, 1_000);
+  expect(contests.view(KEY)).toEqual({ what: 'Service "web"', by: "helm", leftMs: 30_000 });
+  nowMs += 29_999;
+  expect(contests.view(KEY)).toMatchObject({ by: "helm", leftMs: 1 });
+  nowMs += 1;
+  expect(contests.view(KEY)).toBeUndefined();
+});
+
+test("a GitOps tool that resets every five seconds is none", async () => {
+  await repair(100, 5_000);
+  expect(contests.view(KEY)).toBeUndefined();
+});
+
+test("neither are the steps of a release, nor a breach", async () => {
+  for (let i = 0; i < 50; i++) await repair(1, 100, { why: `give the canary ${i} %` });
+  await repair(50, 100, { together: "breach" });
+  expect(contests.view(KEY)).toBeUndefined();
+});
+
+test("what is forgotten is no quarrel any more", async () => {
+  await repair(10, 100);
+  contests.forget(KEY);
+  expect(contests.view(KEY)).toBeUndefined();
+});
