@@ -1,0 +1,103 @@
+import type { ServerResponse } from "node:http";
+import type { Clock } from "../../kube/clock.ts";
+import type { Visibility } from "../definition.ts";
+import type { DeliveryCounts } from "../delivery.ts";
+import type { FlagStore } from "../store.ts";
+
+/** Between two signs of life: proxies end what is silent, and a peer that is gone shows only in writing. */
+const ALIVE_MS = 20_000;
+/** Browsers wait three seconds by themselves; spread, so that a server that comes back is not met by everyone at once. */
+const RETRY_MS = { least: 300, most: 1_300 };
+/** Who does not read is let go, and reads everything when it comes back. */
+const MOST_UNREAD_BYTES = 64 * 1024;
+
+/** Whose changes a stream tells of. */
+export interface Topic {
+  readonly flagSet: string;
+  readonly viewer: Visibility;
+}
+
+interface Listener extends Topic {
+  readonly response: ServerResponse;
+  tell(): void;
+}
+
+/** Tells browsers to fetch again, by server-sent events: a hint without content, so that nothing is evaluated here. */
+export class EventStreams {
+  readonly #store: FlagStore;
+  readonly #delivery: DeliveryCounts;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #most: number;
+  readonly #listeners = new Set<Listener>();
+
+  /** @param most streams at once */
+  constructor(options: {
+    readonly store: FlagStore;
+    readonly delivery: DeliveryCounts;
+    readonly clock: Clock;
+    readonly random: () => number;
+    readonly most: number;
+  }) {
+    this.#store = options.store;
+    this.#delivery = options.delivery;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#most = options.most;
+    this.#store.subscribe(({ flagSet, isClientVisible }) => {
+      for (const listener of this.#listeners)
+        if (listener.flagSet === flagSet && (isClientVisible || listener.viewer === "server")) listener.tell();
+    });
+  }
+
+  get isFull(): boolean {
+    return this.#listeners.size >= this.#most;
+  }
+
+  /** Holds a response open until its client goes.
+   * @param lastEventId what the client heard last; one that heard nothing is told to fetch: between its first answer and
+   * this stream something may have changed */
+  open(response: ServerResponse, topic: Topic, lastEventId: string | undefined): void {
+    response.writeHead(200, {
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+    });
+    const etag = (): string => this.#store.flagSet(topic.flagSet).etag(topic.viewer);
+    const account = this.#delivery.open(topic.viewer === "client" ? "browser" : "ofrep", topic.flagSet);
+    const retryMs = RETRY_MS.least + Math.round(this.#random() * (RETRY_MS.most - RETRY_MS.least));
+    this.#write(response, `retry: ${retryMs}\n\n`);
+    const tell = (): void => {
+      const push = this.#delivery.last;
+      const data = JSON.stringify({ type: "refetchEvaluation", etag: etag() });
+      this.#write(response, `id: ${etag()}\nevent: message\ndata: ${data}\n\n`, () => account.flushed(push));
+    };
+    const beat = (): void => {
+      this.#write(response, ":\n\n");
+      alive = this.#clock.after(ALIVE_MS, beat);
+    };
+    let alive = this.#clock.after(ALIVE_MS, beat);
+    const listener = { response, ...topic, tell };
+    this.#listeners.add(listener);
+    response.on("close", () => {
+      alive.cancel();
+      account.close();
+      this.#listeners.delete(listener);
+    });
+    if (lastEventId !== etag()) tell();
+  }
+
+  /** Ends all streams, spread over a time, so that their clients do not all arrive elsewhere in the same moment. */
+  async drain(overMs: number): Promise<void> {
+    const listeners = [...this.#listeners];
+    for (const [i, { response }] of listeners.entries()) {
+      response.end();
+      if (i % 50 === 49) await this.#clock.sleep((50 * overMs) / listeners.length);
+    }
+  }
+
+  #write(response: ServerResponse, text: string, onFlushed?: () => void): void {
+    if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();
+    else response.write(text, (error) => (error === undefined || error === null ? onFlushed?.() : undefined));
+  }
+}
