@@ -1,105 +1,36 @@
 import { z } from "zod";
-import { type CelRule, cel, unlessSaid } from "./crd.ts";
+import { analysisFields, type metric } from "./analysis.ts";
+import { cel, unlessSaid } from "./crd.ts";
+import {
+  between,
+  choice,
+  duration,
+  durationOrZero,
+  intOrString,
+  latencyText,
+  later,
+  nameOf,
+  oneOf,
+  percentText,
+  secondsOf,
+} from "./fields.ts";
 import type { KubeObject } from "./kubernetes.ts";
 import type { RolloutStatus } from "./rollout-status.ts";
+import { type step, stepFields, stepRules } from "./steps.ts";
 
 export type { RolloutStatus };
 
 /**
  * What a user may say in a Rollout. The only source, with rollout-status.ts: the CRD, the reference and the
- * types come from here. Ranges and choices that deserve a hint are CEL rules, as a failing `enum` or `maximum` hides every
- * other message.
+ * types come from here.
  */
 
-const DURATION = "^[0-9]{1,9}(s|m|h|d)$";
-const durationRules = (zero: boolean) => {
-  const unit = (u: string, most: number) =>
-    `(!self.endsWith('${u}') || int(self.substring(0, self.size() - 1)) <= ${most})`;
-  return [
-    {
-      rule: `self.matches('${DURATION}')`,
-      message: `'must be one integer and s, m, h or d, such as "10m" (got "' + self + '")'`,
-    },
-    {
-      rule: `!self.matches('${DURATION}') || (${unit("d", 365)} && ${unit("h", 8760)} && ${unit("m", 525600)} && ${unit("s", 31536000)})`,
-      message: `'must be at most 365d (got "' + self + '")'`,
-    },
-    ...(zero
-      ? []
-      : [{ rule: `!self.matches('^0+(s|m|h|d)$')`, message: `'must be longer than zero (got "' + self + '")'` }]),
-  ];
-};
-/** CEL for the seconds of a duration; of one that its own rules refuse, any number. */
-const secondsOf = (path: string) =>
-  `(!${path}.matches('${DURATION}') ? 31536000 : int(${path}.substring(0, ${path}.size() - 1)) * (${path}.endsWith('s') ? 1 : ${path}.endsWith('m') ? 60 : ${path}.endsWith('h') ? 3600 : 86400))`;
-const duration = (description: string) =>
-  z
-    .string()
-    .max(16)
-    .meta({ description, ...cel(...durationRules(false)) });
-const durationOrZero = (description: string) =>
-  z
-    .string()
-    .max(16)
-    .meta({ description, ...cel(...durationRules(true)) });
-
-const PERCENT = "^(100(\\\\.0{1,4})?|[0-9]{1,2}(\\\\.[0-9]{1,4})?)%$";
-const percentText = (description: string) =>
-  z
-    .string()
-    .max(10)
-    .meta({
-      description,
-      ...cel({
-        rule: `self.matches('${PERCENT}')`,
-        message: `'must be a percentage such as "0.5%", at most 100% (got "' + self + '")'`,
-      }),
-    });
-
-const latencyText = (description: string) =>
-  z
-    .string()
-    .max(16)
-    .meta({
-      description,
-      ...cel({
-        rule: "self.matches('^[0-9]{1,9}(ms|s|m)$') && !self.matches('^0+(ms|s|m)$')",
-        message: `'must be a time such as "500ms" or "2s" (got "' + self + '")'`,
-      }),
-    });
-
-const intOrString = (description: string, ...rules: readonly CelRule[]) =>
-  z.union([z.int(), z.string()]).meta({
-    description,
-    "x-kubernetes-int-or-string": true,
-    maxLength: 10,
-    ...(rules.length === 0 ? {} : cel(...rules)),
-  });
-
-const WEIGHT_TEXT = "^(100(\\\\.0{1,2})?|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$";
-const weight = intOrString('Percent of traffic for the canary: 5, or "0.5%".', {
-  rule: `type(self) == int ? self >= 0 && self <= 100 : string(self).matches('${WEIGHT_TEXT}')`,
-  message: `'must be a percentage from 0 to 100, as a number or as text such as "0.5%" (got ' + string(self) + ')'`,
-});
 const surge = (description: string) =>
   intOrString(description, {
     rule: `type(self) == int ? self >= 0 && self <= 100000 : string(self).matches('^(100|[0-9]{1,2})%$')`,
     message: `'must be a number of pods or a percentage such as "25%" (got ' + string(self) + ')'`,
   });
 
-/** DNS labels as Kubernetes names Services, and subdomains as it names other objects. */
-const nameOf = (description: string) =>
-  z
-    .string()
-    .min(1)
-    .max(253)
-    .meta({
-      description,
-      ...cel({
-        rule: `self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')`,
-        message: `'must be the name of an object in the same namespace: lower case letters, digits, - and . (got "' + self + '")'`,
-      }),
-    });
 const serviceName = (description: string) =>
   z
     .string()
@@ -113,81 +44,9 @@ const serviceName = (description: string) =>
       }),
     });
 
-/** Exactly one of these members. Two rules, as a message that lists what it found would cost more than CEL allows.
- * @param unless CEL; where it holds, another rule has said what is wrong */
-const oneOf = (names: readonly string[], what: string, unless = "false"): readonly CelRule[] => {
-  const count = names.map((name) => `(has(self.${name}) ? 1 : 0)`).join(" + ");
-  const message = `${what} must have exactly one of ${names.join(", ")}`;
-  return [
-    { rule: `${unless} || ${count} > 0`, message: `${message} (got none)` },
-    { rule: `${unless} || ${count} < 2`, message: `${message} (got more than one)` },
-  ];
-};
-/** A whole number within bounds; CEL and not `minimum`, which has no hint and hides every other message. The API server
- * says itself what it got: text made of a number costs more than CEL allows. */
-const between = (least: number, most: number) =>
-  cel({ rule: `self >= ${least} && self <= ${most}`, message: `must be from ${least} to ${most}` });
-const choice = <const Names extends readonly string[]>(names: Names, description: string) => {
-  const rule = {
-    rule: `self in [${names.map((n) => `'${n}'`).join(", ")}]`,
-    message: `'must be one of ${names.join(", ")} (got "' + self + '")'`,
-  };
-  return z
-    .string()
-    .max(32)
-    .meta({ description, ...cel(rule) }) as unknown as z.ZodType<Names[number], Names[number]>;
-};
-
-/** A field that people may bring from elsewhere: known, so that its refusal has a sentence. */
-const later = (description: string) =>
-  z
-    .object({})
-    .meta({ description: `${description} Comes in a later version.`, "x-kubernetes-preserve-unknown-fields": true })
-    .optional();
-
-const step = z
-  .object({
-    weight: weight.optional(),
-    pause: z
-      .object({ for: duration("How long; left out: until a person promotes.").optional() })
-      .meta({ description: "Waits." })
-      .optional(),
-    analysis: z
-      .object({ for: durationOrZero("At least this long.").meta(unlessSaid("0s")).optional() })
-      .meta({ description: "Waits at least this long, and until judged." })
-      .optional(),
-    setHeaderRoute: later("Header routes."),
-    setMirrorRoute: later("Mirroring."),
-  })
-  .meta({
-    description: "One step; it has exactly one member.",
-    ...cel(
-      {
-        rule: "!has(self.setHeaderRoute) && !has(self.setMirrorRoute)",
-        message: "header routes and mirroring come in a later version; take the step out",
-      },
-      ...oneOf(["weight", "pause", "analysis"], "a step", "has(self.setHeaderRoute) || has(self.setMirrorRoute)"),
-    ),
-  });
-
 const canary = z
   .object({
-    steps: z
-      .array(step)
-      .max(50)
-      .meta({
-        description: "Steps of your own; the last weight, 100, is implied.",
-        "x-kubernetes-list-type": "atomic",
-        ...cel({ rule: "self.size() > 0", message: "must have at least one step; leave steps out for a preset" }),
-      })
-      .optional(),
-    preset: choice(
-      ["safe", "fast", "instant"],
-      "Steps that others have thought of: safe (5, 10, 25, 50, 75 %), fast (25, 50 %), instant.",
-    )
-      .meta(unlessSaid("safe"))
-      .optional(),
-    over: duration("How long a preset takes in all.").meta(unlessSaid("7d for safe, 30m for fast")).optional(),
+    ...stepFields,
     maxSurge: surge("Pods above `replicas` that a replica-only canary may have.").meta(unlessSaid("25%")).optional(),
     maxUnavailable: surge("Pods below `replicas` that a replica-only canary may lack.")
       .meta(unlessSaid("25%"))
@@ -204,163 +63,13 @@ const canary = z
   })
   .meta({
     description: "Traffic moves to a new revision in steps.",
-    ...cel(
-      { rule: "!(has(self.steps) && has(self.preset))", message: "steps and preset exclude each other; remove one" },
-      {
-        rule: "!has(self.over) || (has(self.preset) && self.preset != 'instant')",
-        message: "over belongs to preset safe or fast; name one, or remove over",
-      },
-      {
-        rule: "!(has(self.maxSurge) && has(self.maxUnavailable) && string(self.maxSurge) in ['0', '0%'] && string(self.maxUnavailable) in ['0', '0%'])",
-        message: "maxSurge and maxUnavailable must not both be 0: no pod could ever be replaced",
-      },
-    ),
+    ...cel(...stepRules, {
+      rule: "!(has(self.maxSurge) && has(self.maxUnavailable) && string(self.maxSurge) in ['0', '0%'] && string(self.maxUnavailable) in ['0', '0%'])",
+      message: "maxSurge and maxUnavailable must not both be 0: no pod could ever be replaced",
+    }),
   });
 
-const metric = z
-  .object({
-    errorRate: z
-      .object({ max: percentText("The highest share of requests that may fail.") })
-      .meta({ description: "The share of failed requests." })
-      .optional(),
-    latency: z
-      .object({
-        quantile: z
-          .number()
-          .optional()
-          .meta({
-            description: "95 for P95.",
-            ...unlessSaid("95"),
-            ...cel({
-              rule: "self >= 50.0 && self < 100.0",
-              message: "must be from 50 to below 100, such as 95 for P95",
-            }),
-          }),
-        max: latencyText("The slowest that this quantile may be: 500ms or 2s."),
-      })
-      .meta({ description: "A quantile of response times." })
-      .optional(),
-    query: z
-      .object({
-        name: z
-          .string()
-          .min(1)
-          .max(63)
-          .meta({
-            description: "What it is called in status and messages.",
-            ...cel({
-              rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-              message: `'must be lower case letters, digits and - (got "' + self + '")'`,
-            }),
-          }),
-        promql: z
-          .string()
-          .max(4096)
-          .meta({
-            description: "What Prometheus is asked; may name {{variables}}.",
-            ...cel({ rule: "self.trim().size() > 0", message: "must not be empty" }),
-          }),
-        max: z.number().optional().meta({ description: "Breached by a value above." }),
-        min: z.number().optional().meta({ description: "Breached by a value below." }),
-        consecutive: z
-          .int()
-          .optional()
-          .meta({ description: "Breaches in a row that fail it.", ...unlessSaid("3"), ...between(1, 1000) }),
-        both: z
-          .boolean()
-          .optional()
-          .meta({ description: "Ask for stable too, and show both.", ...unlessSaid("false") }),
-      })
-      .meta({
-        description: "A query of your own, judged against a threshold.",
-        ...cel(
-          {
-            rule: "has(self.max) || has(self.min)",
-            message: "a query needs max, min or both: without a limit nothing could fail",
-          },
-          {
-            rule: "!has(self.max) || !has(self.min) || self.min < self.max",
-            message: "min must be below max",
-          },
-        ),
-      })
-      .optional(),
-  })
-  .meta({ ...cel(...oneOf(["errorRate", "latency", "query"], "a metric")) });
-
-/** A label's name goes into queries unquoted: it must be one. */
-const labelName = (description: string) =>
-  z
-    .string()
-    .max(128)
-    .meta({
-      description,
-      ...cel({
-        rule: "self.matches('^[a-zA-Z_][a-zA-Z0-9_]*$')",
-        message: `'must be the name of a label: letters, digits and _, such as "pod" (got "' + self + '")'`,
-      }),
-    });
 const nameOfRoute = "(has(r.httpRoute) ? 'h/' + r.httpRoute.name : has(r.grpcRoute) ? 'g/' + r.grpcRoute.name : '')";
-const nameOfMetric = "(has(m.query) ? m.query.name : (has(m.errorRate) ? 'error-rate' : 'latency'))";
-const analysis = z
-  .object({
-    disabled: z
-      .boolean()
-      .optional()
-      .meta({ description: "Turns judging off.", ...unlessSaid("false") }),
-    interval: duration("How often Prometheus is asked; should be its scrape interval.")
-      .meta(unlessSaid("15s"))
-      .optional(),
-    source: choice(
-      ["http", "otel", "istio", "envoy", "nginx", "traefik", "linkerd"],
-      "Where requests are counted; docs/reference/sources.md.",
-    )
-      .meta(unlessSaid("http"))
-      .optional(),
-    labels: z
-      .object({
-        namespace: labelName("Label with the namespace.").optional(),
-        pod: labelName("Label with the pod's name.").optional(),
-        status: labelName("Label with the status code.").optional(),
-      })
-      .optional()
-      .meta({ description: "Names of labels, where yours differ from the source's." }),
-    metrics: z
-      .array(metric)
-      .max(20)
-      .optional()
-      .meta({
-        description: "What is judged.",
-        ...unlessSaid("error rate up to 1 %, P95 up to 500 ms"),
-        "x-kubernetes-list-type": "atomic",
-        ...cel(
-          {
-            rule: "self.size() > 0",
-            message: "must have at least one metric; leave metrics out for the defaults, or set disabled",
-          },
-          {
-            rule: `self.all(m, self.exists_one(n, ${nameOfMetric} == ${nameOfMetric.replaceAll("m.", "n.")}))`,
-            message: "names of metrics must differ: error-rate, latency and the names of queries",
-          },
-        ),
-      }),
-    onNoData: z
-      .object({
-        after: duration("How long no data is waited for.").meta(unlessSaid("5m")).optional(),
-        then: choice(["hold", "revert", "ignore"], "What to do then.").meta(unlessSaid("hold")).optional(),
-      })
-      .optional()
-      .meta({ description: "When Prometheus has no series of a side." }),
-    onUnsure: z
-      .object({
-        after: duration("How long a step may lack requests to judge by.").meta(unlessSaid("30m")).optional(),
-        then: choice(["pause", "promote", "revert"], "What to do then.").meta(unlessSaid("pause")).optional(),
-      })
-      .optional()
-      .meta({ description: "When there are too few requests to tell." }),
-  })
-  .meta({ description: "How the canary is judged, from its first weight to the end of the bake." });
-
 const routeRef = (kind: string) =>
   z
     .object({ name: nameOf("One in the same namespace.") })
@@ -497,7 +206,10 @@ export const rolloutSpec = z
         }),
       }),
     traffic: traffic.optional(),
-    analysis: analysis.optional(),
+    analysis: z
+      .object(analysisFields)
+      .meta({ description: "How the canary is judged, from its first weight to the end of the bake." })
+      .optional(),
     gates: z
       .array(z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }))
       .max(16)
