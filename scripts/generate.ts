@@ -1,26 +1,74 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
-import { customResource } from "../src/api/crd.ts";
+import type { z } from "zod";
+import { type CrdOptions, customResource } from "../src/api/crd.ts";
+import { featureFlagCrd, featureFlagSpec } from "../src/api/feature-flag.ts";
+import { featureFlagStatus } from "../src/api/feature-flag-status.ts";
+import { flagSegmentCrd, flagSegmentSpec, flagSegmentStatus } from "../src/api/flag-segment.ts";
+import { killSwitchCrd, killSwitchSpec, killSwitchStatus } from "../src/api/kill-switch.ts";
 import { rolloutCrd, rolloutSpec } from "../src/api/rollout.ts";
 import { rolloutStatus } from "../src/api/rollout-status.ts";
 import { referenceOf } from "./reference.ts";
 
 /** `npm run generate` writes what comes from the schemas; `--check` only compares, and fails on a difference. */
 const HEAD = "# Generated from src/api by npm run generate; do not edit.\n";
-const ROLLOUT = `<!-- Generated from src/api by npm run generate; do not edit. -->
+const INTRODUCTION = `<!-- Generated from src/api by npm run generate; do not edit. -->
 
 The fields of \`spec\` in \`zenith.sh/v1alpha1\`. Those with an asterisk are required where what holds them is there.
+`;
+const UNITS = `- **Durations** are one integer and \`s\`, \`m\`, \`h\` or \`d\`, at most 365d: \`90s\`, \`10m\`, \`7d\`.
+- **Percentages** are text with a sign, \`"0.5%"\`; only \`weight\` takes bare numbers too.`;
+const TOLD = `- What the API server refuses at apply says where it stood and what is accepted. What only the cluster can show is told in
+  conditions within seconds: [reasons.md](reasons.md).`;
+const TIMES = `- **Times** are RFC 3339, \`2027-03-01T00:00:00Z\`.`;
+const QUOTES = `- **YAML reads on, off, yes and no as true and false**: write variants with quotes, \`"on"\`.`;
 
-- **Durations** are one integer and \`s\`, \`m\`, \`h\` or \`d\`, at most 365d: \`90s\`, \`10m\`, \`7d\`.
-- **Percentages** are text with a sign, \`"0.5%"\`; only \`weight\` takes bare numbers too.
-- What the API server refuses at apply says where it stood and what is accepted. What only the cluster can show is told in
-  conditions within seconds: [reasons.md](reasons.md). Samples: [manifests/samples](../../manifests/samples).`;
-const files: Readonly<Record<string, string>> = {
-  "crds/zenith.sh_rollouts.yaml":
-    HEAD +
-    stringify(customResource(rolloutCrd, rolloutSpec, rolloutStatus), { lineWidth: 0, aliasDuplicateObjects: false }),
-  "docs/reference/rollout.md": referenceOf("Rollout", ROLLOUT, rolloutSpec),
-};
+interface Kind {
+  readonly options: CrdOptions;
+  readonly spec: z.ZodType;
+  readonly status: z.ZodType;
+  readonly page: string;
+  readonly introduction: readonly string[];
+}
+const KINDS: readonly Kind[] = [
+  {
+    options: rolloutCrd,
+    spec: rolloutSpec,
+    status: rolloutStatus,
+    page: "rollout",
+    introduction: [INTRODUCTION, UNITS, `${TOLD} Samples: [manifests/samples](../../manifests/samples).`],
+  },
+  {
+    options: featureFlagCrd,
+    spec: featureFlagSpec,
+    status: featureFlagStatus,
+    page: "feature-flag",
+    introduction: [INTRODUCTION, UNITS, TIMES, QUOTES, TOLD],
+  },
+  {
+    options: flagSegmentCrd,
+    spec: flagSegmentSpec,
+    status: flagSegmentStatus,
+    page: "flag-segment",
+    introduction: [INTRODUCTION, TOLD],
+  },
+  {
+    options: killSwitchCrd,
+    spec: killSwitchSpec,
+    status: killSwitchStatus,
+    page: "kill-switch",
+    introduction: [INTRODUCTION, TIMES, TOLD],
+  },
+];
+const files = Object.fromEntries(
+  KINDS.flatMap(({ options, spec, status, page, introduction }) => [
+    [
+      `crds/zenith.sh_${options.plural}.yaml`,
+      HEAD + stringify(customResource(options, spec, status), { lineWidth: 0, aliasDuplicateObjects: false }),
+    ],
+    [`docs/reference/${page}.md`, referenceOf(options.kind, introduction.join("\n"), spec)],
+  ]),
+);
 
 const check = process.argv.includes("--check");
 for (const [path, text] of Object.entries(files)) {

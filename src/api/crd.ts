@@ -5,14 +5,18 @@ import { z } from "zod";
 export interface CelRule {
   readonly rule: string;
   readonly message: string;
+  /** The field below that the refusal names, as `.spec.key`; left out: the one that the rule stands at. */
+  readonly field?: string;
 }
 
 /** The meta data that puts rules beside a schema. */
 export function cel(...rules: readonly CelRule[]): { readonly "x-kubernetes-validations": readonly object[] } {
   return {
-    "x-kubernetes-validations": rules.map(({ rule, message }) =>
-      message.startsWith("'") ? { rule, messageExpression: message } : { rule, message },
-    ),
+    "x-kubernetes-validations": rules.map(({ rule, message, field }) => ({
+      rule,
+      ...(message.startsWith("'") ? { messageExpression: message } : { message }),
+      ...(field === undefined ? {} : { fieldPath: field }),
+    })),
   };
 }
 
@@ -188,6 +192,8 @@ export interface CrdOptions {
   readonly shortName: string;
   readonly description: string;
   readonly columns: readonly { name: string; type: string; jsonPath: string; description: string; priority?: number }[];
+  /** What holds for the whole object, its name included. */
+  readonly rules?: readonly CelRule[];
   readonly scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath: string };
 }
 
@@ -221,6 +227,7 @@ export function customResource(options: CrdOptions, spec: z.ZodType, status: z.Z
               description: options.description,
               type: "object",
               required: ["spec"],
+              ...(options.rules === undefined ? {} : cel(...options.rules)),
               properties: {
                 apiVersion: { type: "string" },
                 kind: { type: "string" },

@@ -87,10 +87,12 @@ export const nameOf = (description: string) =>
         message: `'must be the name of an object in the same namespace: lower case letters, digits, - and . (got "' + self + '")'`,
       }),
     });
+/** CEL: whether `self` has this member. CEL's own word `in` is spelt otherwise there. */
+export const has = (name: string) => `has(self.${name === "in" ? "__in__" : name})`;
 /** Exactly one of these members. Two rules, as a message that lists what it found would cost more than CEL allows.
  * @param unless CEL; where it holds, another rule has said what is wrong */
 export const oneOf = (names: readonly string[], what: string, unless = "false"): readonly CelRule[] => {
-  const count = names.map((name) => `(has(self.${name}) ? 1 : 0)`).join(" + ");
+  const count = names.map((name) => `(${has(name)} ? 1 : 0)`).join(" + ");
   const message = `${what} must have exactly one of ${names.join(", ")}`;
   return [
     { rule: `${unless} || ${count} > 0`, message: `${message} (got none)` },

@@ -1,17 +1,9 @@
 import { z } from "zod";
+import { analysisStatus, conditions, lastRequest, text } from "./status.ts";
 
 /** What Zenith answers in the status of a Rollout. Bounded, but never so tight that we would refuse our own words. */
 
-const text = (most: number) => z.string().max(most);
 const side = z.object({ revision: text(63), images: z.array(text(1024)).max(16), replicas: z.int(), ready: z.int() });
-const condition = z.object({
-  type: text(64),
-  status: z.enum(["True", "False", "Unknown"]),
-  reason: text(128),
-  message: text(2048),
-  lastTransitionTime: z.iso.datetime().meta({ format: "date-time" }),
-  observedGeneration: z.int().optional(),
-});
 
 export const rolloutStatus = z.object({
   observedGeneration: z.int().optional(),
@@ -62,28 +54,8 @@ export const rolloutStatus = z.object({
     .optional()
     .meta({ description: "Objects of others that are being changed." }),
   rejected: z.object({ revision: text(63), reason: text(64), message: text(2048), at: text(40) }).optional(),
-  lastRequest: z.object({ value: text(512), result: text(512), at: text(40) }).optional(),
-  analysis: z
-    .object({
-      metrics: z
-        .array(
-          z.object({
-            name: text(63),
-            verdict: text(16),
-            value: z.number().optional(),
-            limit: z.number(),
-            stableValue: z.number().optional(),
-            evidence: z.number().optional(),
-            requests: z.number().optional(),
-            message: text(1024),
-          }),
-        )
-        .max(20)
-        .optional(),
-      checkpoint: text(40_000).optional(),
-      checkpointAt: text(40).optional(),
-    })
-    .optional(),
+  lastRequest: lastRequest.optional(),
+  analysis: analysisStatus.optional(),
   history: z
     .array(
       z.object({
@@ -96,11 +68,7 @@ export const rolloutStatus = z.object({
     )
     .max(10)
     .optional(),
-  conditions: z
-    .array(condition)
-    .max(16)
-    .optional()
-    .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] }),
+  conditions,
   display: z
     .object({ step: text(16), weight: text(16), ready: text(32) })
     .optional()

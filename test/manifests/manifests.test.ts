@@ -56,7 +56,12 @@ describe("the manifests", () => {
     const crds = manifests
       .filter(({ kind }) => kind === "CustomResourceDefinition")
       .map(({ metadata }) => metadata.name);
-    expect(crds).toEqual(["rollouts.zenith.sh"]);
+    expect(crds).toEqual([
+      "featureflags.zenith.sh",
+      "flagsegments.zenith.sh",
+      "killswitches.zenith.sh",
+      "rollouts.zenith.sh",
+    ]);
   });
 
   test("grant exactly what the operator needs", () => {
