@@ -41,6 +41,20 @@ export function parseWeightBp(weight: number | string): number {
   return rounded;
 }
 
+/** A share of users in parts of 100 000.
+ * @example parseShare(5) // 5000
+ * @example parseShare("0.125%") // 125 */
+export function parseShare(share: number | string): number {
+  const parts = typeof share === "number" ? share * 1000 : parsePercent(share) * 100_000;
+  const rounded = Math.round(parts);
+  if (!(rounded >= 0 && rounded <= 100_000) || Math.abs(parts - rounded) > 1e-6) {
+    throw new UnitError(
+      `must be a percentage from 0 to 100 with at most three decimals (got ${JSON.stringify(share)})`,
+    );
+  }
+  return rounded;
+}
+
 /** @example parsePercent("0.5%") // 0.005 */
 export function parsePercent(text: string): number {
   const match = /^([0-9]{1,3}(?:\.[0-9]{1,4})?)%$/.exec(text);

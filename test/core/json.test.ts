@@ -1,10 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-<<<<<<<< HEAD:test/core/json.test.ts
 import { canonicalJson, sameJson } from "../../src/core/json.ts";
-========
-import { canonicalJson, sameJson } from "../../src/core/canonical.ts";
->>>>>>>> f8170e3 (api: FeatureFlag, FlagSegment and KillSwitch, as schemas, CRDs and reference):test/core/canonical.test.ts
 
 test("sameJson() says of any two values what their canonical JSON says", () => {
   const value = fc.jsonValue({ maxDepth: 3 });
