@@ -2,21 +2,14 @@ import type { MetricSpec, Reading } from "../core/analysis/model.ts";
 import type { Answer } from "./answer.ts";
 import { boundaryOf } from "./histogram.ts";
 import type { MetricsSource } from "./prometheus.ts";
-import {
-  type LabelNames,
-  type Labels,
-  queriesOf,
-  type SeriesQuery,
-  type Source,
-  type SourceQueries,
-} from "./queries.ts";
+import type { CannotSeparate, Labels, SeriesQuery, SourceQueries } from "./queries.ts";
 import { sideRows, sidesOf, slowSides } from "./sides.ts";
 import { literal, quoted, renderQuery, type Subject } from "./template.ts";
 
 export interface MeasureRequest {
   readonly subject: Subject;
-  readonly source: Source;
-  readonly labels?: LabelNames;
+  /** Where the source keeps its numbers; a source that cannot tell the sides apart is an error of each metric. */
+  readonly queries: SourceQueries | CannotSeparate;
   readonly metrics: readonly MetricSpec[];
   /** Raw series are read for [sinceMs, nowMs], milliseconds since epoch. */
   readonly sinceMs: number;
@@ -29,11 +22,11 @@ export interface MeasureRequest {
 type RateSpec = Exclude<MetricSpec, { kind: "query" }>;
 
 /**
- * Reads all metrics of one release: one request for the error rate, two for latency, one or two for each custom query.
+ * Reads all metrics of one release, or of one ramp of a flag: one request for the error rate, two for latency, one or two for each custom query.
  * Never throws; one reading of each metric, in their order.
  */
 export async function measure(source: MetricsSource, asked: MeasureRequest): Promise<Reading[]> {
-  const queries = queriesOf(asked.source, asked.subject, asked.labels);
+  const { queries } = asked;
   return Promise.all(
     asked.metrics.map((spec) => {
       if (spec.kind === "query") return measureQuery(source, asked, spec);
@@ -160,10 +153,14 @@ async function measureQuery(
   };
   const [canary, stable] = await Promise.all([
     run("canary"),
-    spec.both && asked.subject.stable !== undefined ? run("stable") : undefined,
+    spec.both && hasStable(asked.subject) ? run("stable") : undefined,
   ]);
   // Stable's value is shown beside, so its absence is no fault.
   return canary.kind === "value" && stable?.kind === "value" ? { ...canary, stableValue: stable.value } : canary;
+}
+
+function hasStable(subject: Subject): boolean {
+  return subject.kind === "flag" || subject.stable !== undefined;
 }
 
 /** How old an answer may be: a cache on the way would otherwise have the same minute judged again and again. */

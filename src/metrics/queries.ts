@@ -1,4 +1,4 @@
-import { literal, quoted, type Subject } from "./template.ts";
+import { literal, quoted, type RolloutSubject } from "./template.ts";
 
 export type Source = "http" | "otel" | "istio" | "envoy" | "nginx" | "traefik" | "linkerd";
 
@@ -43,40 +43,19 @@ export interface CannotSeparate {
   readonly message: string;
 }
 
-/** The raw series by which `source` tells how the two sides do. Pure.
+/** The raw series by which `source` tells how the two sides of a release do. Pure.
  * @see docs/reference/sources.md */
-export function queriesOf(source: Source, subject: Subject, labels: LabelNames = {}): SourceQueries | CannotSeparate {
+export function queriesOf(
+  source: Source,
+  subject: RolloutSubject,
+  labels: LabelNames = {},
+): SourceQueries | CannotSeparate {
   switch (source) {
     case "http":
-      return byPod(subject, labels, "namespace", {
-        counter: "http_requests_total",
-        bucket: "http_request_duration_seconds_bucket",
-        unitMs: 1000,
-        status: labels.status === undefined ? ["status", "code"] : [labels.status],
-      });
     case "otel":
-      return byPod(subject, { namespace: "k8s_namespace_name", pod: "k8s_pod_name", ...labels }, "namespace", {
-        counter: "http_server_request_duration_seconds_count",
-        bucket: "http_server_request_duration_seconds_bucket",
-        unitMs: 1000,
-        status: [labels.status ?? "http_response_status_code", "error_type"],
-      });
-    case "istio": // The sidecar of the pod that was called counts: its scrape labels name the pod.
-      return byPod(subject, labels, "destination_workload_namespace", {
-        counter: "istio_requests_total",
-        bucket: "istio_request_duration_milliseconds_bucket",
-        unitMs: 1,
-        status: [labels.status ?? "response_code"],
-        extra: 'reporter="destination"',
-      });
+    case "istio":
     case "linkerd":
-      return byPod(subject, labels, "namespace", {
-        counter: "response_total",
-        bucket: "response_latency_ms_bucket",
-        unitMs: 1,
-        status: [labels.status ?? "classification"],
-        extra: 'direction="inbound"',
-      });
+      return byPod(subject, podNamesOf(source, labels));
     case "envoy":
       return envoy(subject, labels);
     case "traefik":
@@ -88,7 +67,7 @@ export function queriesOf(source: Source, subject: Subject, labels: LabelNames =
   }
 }
 
-interface Names {
+export interface Names {
   readonly counter: string;
   readonly bucket: string;
   readonly unitMs: 1 | 1000;
@@ -96,19 +75,63 @@ interface Names {
   readonly extra?: string;
 }
 
-function byPod(subject: Subject, labels: LabelNames, namespaceLabel: string, names: Names): SourceQueries {
-  const sideLabel = labels.pod ?? "pod";
-  const namespace = `${labels.namespace ?? namespaceLabel}=${quoted(subject.namespace)}`;
+/** What pods, or the proxies beside them, count themselves. */
+export interface PodNames extends Names {
+  readonly namespace: string; // label
+  readonly pod: string; // label
+}
+
+/** Where a source keeps what each pod counts. */
+export function podNamesOf(source: "http" | "otel" | "istio" | "linkerd", labels: LabelNames): PodNames {
+  const { pod = "pod", namespace = "namespace", status } = labels;
+  switch (source) {
+    case "http":
+      return {
+        ...{ pod, namespace, unitMs: 1000 },
+        counter: "http_requests_total",
+        bucket: "http_request_duration_seconds_bucket",
+        status: status === undefined ? ["status", "code"] : [status],
+      };
+    case "otel":
+      return {
+        pod: labels.pod ?? "k8s_pod_name",
+        namespace: labels.namespace ?? "k8s_namespace_name",
+        counter: "http_server_request_duration_seconds_count",
+        bucket: "http_server_request_duration_seconds_bucket",
+        unitMs: 1000,
+        status: [status ?? "http_response_status_code", "error_type"],
+      };
+    case "istio": // The sidecar of the pod that was called counts: its scrape labels name the pod.
+      return {
+        pod,
+        namespace: labels.namespace ?? "destination_workload_namespace",
+        counter: "istio_requests_total",
+        bucket: "istio_request_duration_milliseconds_bucket",
+        unitMs: 1,
+        status: [status ?? "response_code"],
+        extra: 'reporter="destination"',
+      };
+    case "linkerd":
+      return {
+        ...{ pod, namespace, unitMs: 1 },
+        counter: "response_total",
+        bucket: "response_latency_ms_bucket",
+        status: [status ?? "classification"],
+        extra: 'direction="inbound"',
+      };
+    default:
+      throw new Error(`Unknown source: ${JSON.stringify(source satisfies never)}`);
+  }
+}
+
+function byPod(subject: RolloutSubject, names: PodNames): SourceQueries {
   const { canary, stable } = { canary: subject.canary.pods, stable: subject.stable?.pods };
-  return both(
-    names,
-    { sideLabel, canary, podLabel: sideLabel, ...(stable === undefined ? {} : { stable }) },
-    namespace,
-  );
+  const sides = { sideLabel: names.pod, canary, podLabel: names.pod, ...(stable === undefined ? {} : { stable }) };
+  return seriesOf(names, sides, `${names.namespace}=${quoted(subject.namespace)}`);
 }
 
 /** Contour's clusters are called namespace_service_port. Envoy Gateway has one cluster for all backends of a rule. */
-function envoy(subject: Subject, labels: LabelNames): SourceQueries | CannotSeparate {
+function envoy(subject: RolloutSubject, labels: LabelNames): SourceQueries | CannotSeparate {
   if (subject.gatewayControllers?.some((name) => name.startsWith("gateway.envoyproxy.io/"))) {
     return cannot("Envoy Gateway counts all backends of a rule as one");
   }
@@ -123,7 +146,7 @@ function envoy(subject: Subject, labels: LabelNames): SourceQueries | CannotSepa
 }
 
 /** Services are called namespace-service-port@provider, and those of an HTTPRoute …-svc-namespace-service-port. */
-function traefik(subject: Subject, labels: LabelNames): SourceQueries | CannotSeparate {
+function traefik(subject: RolloutSubject, labels: LabelNames): SourceQueries | CannotSeparate {
   const patternOf = (service: string) => `(?:.*-svc-)?${literal(`${subject.namespace}-${service}`)}-[^-@]+(?:@.*)?`;
   const names: Names = {
     counter: "traefik_service_requests_total",
@@ -135,7 +158,7 @@ function traefik(subject: Subject, labels: LabelNames): SourceQueries | CannotSe
 }
 
 function byService(
-  subject: Subject,
+  subject: RolloutSubject,
   labels: LabelNames,
   sideLabel: string,
   patternOf: (service: string) => string,
@@ -147,10 +170,16 @@ function byService(
   }
   const podLabel = labels.pod ?? "pod";
   const sides = { canary: patternOf(canary), ...(stable === undefined ? {} : { stable: patternOf(stable) }) };
-  return both(names, { sideLabel, podLabel, ...sides }, undefined);
+  return seriesOf(names, { sideLabel, podLabel, ...sides }, undefined);
 }
 
-function both(names: Names, sides: Omit<SeriesQuery, "metric" | "matchers">, scope: string | undefined): SourceQueries {
+/** Both sides of everything that is counted.
+ * @param scope more matchers, without braces */
+export function seriesOf(
+  names: Names,
+  sides: Omit<SeriesQuery, "metric" | "matchers">,
+  scope: string | undefined,
+): SourceQueries {
   const pattern = [sides.canary, sides.stable].filter((side) => side !== undefined).join("|");
   const matchers = [scope, names.extra, `${sides.sideLabel}=~${quoted(pattern)}`]
     .filter((m) => m !== undefined)
@@ -178,6 +207,6 @@ function isBad(labels: Labels, names: readonly string[]): boolean | undefined {
   return /^5(\d\d|xx)$/i.test(value) || value === "0" || value === "failure" || value === "error";
 }
 
-function cannot(why: string): CannotSeparate {
+export function cannot(why: string): CannotSeparate {
   return { kind: "cannotSeparate", message: `${why}: use the pods' own metrics (source http or otel) or a mesh's` };
 }

@@ -9,7 +9,8 @@ export interface SideNames {
 }
 
 /** What a release is called, for selecting its series. */
-export interface Subject {
+export interface RolloutSubject {
+  readonly kind: "rollout";
   readonly namespace: string;
   readonly rollout: string;
   readonly service?: string;
@@ -20,6 +21,20 @@ export interface Subject {
   /** Controller names of the Gateways that the routes are attached to, as they sign in the routes' status. */
   readonly gatewayControllers?: readonly string[];
 }
+
+/** What a ramp of a flag is called, for selecting its series. */
+export interface FlagSubject {
+  readonly kind: "flag";
+  readonly namespace: string;
+  /** What programs ask for. */
+  readonly key: string;
+  /** The variant that is judged, and the one that it is compared with. */
+  readonly treated: string;
+  readonly control: string;
+  readonly weightBp: number; // basis points
+}
+
+export type Subject = RolloutSubject | FlagSubject;
 
 export type Rendered =
   | { readonly kind: "ok"; readonly promql: string }
@@ -33,15 +48,18 @@ interface Variable {
 
 const SIDE_FIELDS = ["hash", "replicaSet", "pods", "service"] as const;
 
-/** Every variable that a query may name. */
-export const QUERY_VARIABLES: readonly string[] = [
-  ...["namespace", "rollout", "service", "window", "weight"],
-  ...["canary", "stable"].flatMap((side) => SIDE_FIELDS.map((field) => `${side}.${field}`)),
-];
+/** Every variable that a query of a Rollout may name, and of a FeatureFlag. */
+export const QUERY_VARIABLES: Readonly<Record<Subject["kind"], readonly string[]>> = {
+  rollout: [
+    ...["namespace", "rollout", "service", "window", "weight"],
+    ...["canary", "stable"].flatMap((side) => SIDE_FIELDS.map((field) => `${side}.${field}`)),
+  ],
+  flag: ["namespace", "flag", "variant", "control", "window", "weight"],
+};
 
 /**
  * Fills in the `{{variables}}` of a user's query.
- * @param side run for `stable`, every `canary.` variable says what it would say of stable
+ * @param side run for `stable`, every `canary.` variable says what it would say of stable, and `variant` names the control
  * @param windowMs becomes `{{window}}`, a PromQL duration
  * @returns the query, or why it cannot be rendered: a variable that is unknown, has no value here, or stands outside quotes
  * @example renderQuery('max(load{pod=~"{{canary.pods}}"})', subject, "canary", 60_000)
@@ -53,7 +71,7 @@ export function renderQuery(promql: string, subject: Subject, side: "canary" | "
     let refusal: string | undefined;
     rendered += text.replaceAll(/\{\{\s*([^{}]*?)\s*\}\}/g, (_, name: string) => {
       const variable = variables.get(name);
-      refusal ??= refusalOf(name, variable, quote);
+      refusal ??= refusalOf(subject, name, variable, quote);
       return escaped(variable?.value ?? "", quote);
     });
     if (refusal !== undefined) return { kind: "refused", message: refusal };
@@ -61,8 +79,8 @@ export function renderQuery(promql: string, subject: Subject, side: "canary" | "
   return { kind: "ok", promql: rendered };
 }
 
-function refusalOf(name: string, variable: Variable | undefined, quote: string): string | undefined {
-  if (variable === undefined) return `{{${name}}} is unknown; there are ${QUERY_VARIABLES.join(", ")}`;
+function refusalOf({ kind }: Subject, name: string, variable: Variable | undefined, quote: string): string | undefined {
+  if (variable === undefined) return `{{${name}}} is unknown; there are ${QUERY_VARIABLES[kind].join(", ")}`;
   if (variable.value === undefined) return `{{${name}}} has no value for this Rollout`;
   if (variable.type === "text" && quote === "") return `{{${name}}} must stand inside quotes`;
   if (quote === "`" && variable.value.includes("`")) return `{{${name}}} cannot stand inside backquotes`;
@@ -72,15 +90,22 @@ function refusalOf(name: string, variable: Variable | undefined, quote: string):
 function variablesOf(subject: Subject, side: "canary" | "stable", windowMs: number): Map<string, Variable> {
   const variables = new Map<string, Variable>([
     ["namespace", { type: "text", value: subject.namespace }],
-    ["rollout", { type: "text", value: subject.rollout }],
-    ["service", { type: "text", value: subject.service }],
     ["window", { type: "duration", value: `${Math.max(1, Math.round(windowMs / 1000))}s` }],
     ["weight", { type: "number", value: String(subject.weightBp / 100) }],
   ]);
+  const text = (name: string, value: string | undefined) => variables.set(name, { type: "text", value });
+  if (subject.kind === "flag") {
+    text("flag", subject.key);
+    text("variant", side === "canary" ? subject.treated : subject.control);
+    text("control", subject.control);
+    return variables;
+  }
+  text("rollout", subject.rollout);
+  text("service", subject.service);
   for (const field of SIDE_FIELDS) {
     const ofCanary = side === "canary" ? subject.canary : subject.stable;
-    variables.set(`canary.${field}`, { type: "text", value: ofCanary?.[field] });
-    variables.set(`stable.${field}`, { type: "text", value: subject.stable?.[field] });
+    text(`canary.${field}`, ofCanary?.[field]);
+    text(`stable.${field}`, subject.stable?.[field]);
   }
   return variables;
 }

@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 
 const FOLDERS = ["src/core/rollout", "src/core", "src/traffic"];
 const FILES = [
-  ...["preflight.ts", "faults.ts", "make.ts"].map((name) => `src/controllers/rollout/${name}`),
+  ...["faults.ts", "make.ts"].map((name) => `src/controllers/rollout/${name}`),
+  "src/controllers/preflight.ts",
   "src/core/analysis/obstacle.ts",
 ];
 

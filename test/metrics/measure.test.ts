@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { MetricSpec, Reading } from "../../src/core/analysis/model.ts";
 import type { Answer } from "../../src/metrics/answer.ts";
 import { type MeasureRequest, measure } from "../../src/metrics/measure.ts";
+import { queriesOf } from "../../src/metrics/queries.ts";
 import { subject } from "./subject.ts";
 
 const AT = 1_700_000_000_000;
@@ -17,7 +18,7 @@ const query: MetricSpec = {
 };
 const request: MeasureRequest = {
   subject,
-  source: "http",
+  queries: queriesOf("http", subject),
   metrics: [errorRate],
   sinceMs: AT - 60_000,
   nowMs: AT,
@@ -118,7 +119,7 @@ describe("measure() of errors", () => {
   });
 
   test("is an error where the source cannot separate the sides", async () => {
-    const { readings, asked } = await read({}, { source: "nginx" });
+    const { readings, asked } = await read({}, { queries: queriesOf("nginx", subject) });
     expect(readings[0]).toMatchObject({ kind: "error", message: expect.stringMatching(/^nginx counts by Ingress/) });
     expect(asked).toEqual([]);
   });
@@ -182,7 +183,7 @@ describe("measure() of latency", () => {
   test("knows milliseconds from seconds", async () => {
     const { readings, asked } = await read(
       { "count by": layout(["100", "500", "+Inf"]), istio: buckets("500") },
-      { metrics: [latency], source: "istio" },
+      { metrics: [latency], queries: queriesOf("istio", subject) },
     );
     expect(asked[1]).toContain('le=~"500|');
     expect(readings[0]).not.toHaveProperty("inexact");

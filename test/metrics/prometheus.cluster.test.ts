@@ -10,6 +10,7 @@ import { judge, readFromMs, startAnalysis } from "../../src/core/analysis/judge.
 import type { AnalysisSettings } from "../../src/core/analysis/model.ts";
 import { measure } from "../../src/metrics/measure.ts";
 import { PrometheusClient } from "../../src/metrics/prometheus.ts";
+import { queriesOf } from "../../src/metrics/queries.ts";
 import { ensureBinaries } from "../cluster/binaries.ts";
 import { subject } from "./subject.ts";
 
@@ -82,7 +83,7 @@ test("every request that pods counted is judged once, whatever is read twice", {
     const nowMs = Date.now();
     const readings = await measure(client, {
       subject,
-      source: "http",
+      queries: queriesOf("http", subject),
       metrics: settings.metrics,
       sinceMs: readFromMs(settings, state, nowMs),
       nowMs,

@@ -1,7 +1,8 @@
-import type { Subject } from "../../src/metrics/template.ts";
+import type { RolloutSubject } from "../../src/metrics/template.ts";
 
 /** A release of shop/web with routes, at 25 %. */
-export const subject: Subject = {
+export const subject: RolloutSubject = {
+  kind: "rollout",
   namespace: "shop",
   rollout: "web",
   service: "web",

@@ -7,10 +7,10 @@ import { isKind } from "../../kube/errors.ts";
 import { disownOperations } from "../../kube/managed-fields.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { writeStatus } from "../write-status.ts";
 import { countCollision } from "./collision.ts";
 import { make, NameTaken } from "./make.ts";
 import { TermStamps } from "./stamp.ts";
-import { writeStatus } from "./write-status.ts";
 
 const MANAGER = "zenith";
 

@@ -1,7 +1,8 @@
 import type { KubeObject, LabelSelector } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
-import { INDEXES, keyOf, type Sources } from "./sources.ts";
+import { keyOf } from "../key.ts";
+import { INDEXES, type Sources } from "./sources.ts";
 
 /** Two Rollouts on one Deployment, Service or route: the older wins, and of two as old the first by name. */
 export function olderClaim(sources: Sources, rollout: Rollout): Snapshot["claimedBy"] {

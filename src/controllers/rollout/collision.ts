@@ -4,8 +4,8 @@ import { ANNOTATION_MARK } from "../../core/rollout/names.ts";
 import { isOwnedBy } from "../../core/rollout/objects.ts";
 import { isKind } from "../../kube/errors.ts";
 import type { Resources } from "../../kube/resource.ts";
+import { patchStatus } from "../write-status.ts";
 import type { NameTaken } from "./make.ts";
-import { patchStatus } from "./write-status.ts";
 
 /** Sees to it that the next pass names the revision anew: one more collision in status, and no record under the taken name.
  * A revision that was ever promoted or rejected keeps its name, and waits until the name is free.

@@ -16,15 +16,17 @@ import { WorkQueue } from "../../kube/workqueue.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "../../telemetry/metrics.ts";
+import { type Key, keyOf } from "../key.ts";
+import { Measurements } from "../measurements.ts";
+import { Preflight } from "../preflight.ts";
 import { act } from "./act.ts";
 import { Contests } from "./contests.ts";
 import { Currency, type CurrencyOptions } from "./currency.ts";
 import { deciding, Faults, Undecidable } from "./faults.ts";
 import { gather } from "./gather.ts";
+import { examinedOf, inquiryOf } from "./inquiry.ts";
 import { NameTaken } from "./make.ts";
-import { Measurements } from "./measurements.ts";
-import { Preflight } from "./preflight.ts";
-import { type Key, keyOf, type Sources } from "./sources.ts";
+import type { Sources } from "./sources.ts";
 import { TemplateCheck } from "./template-check.ts";
 
 export interface Shell {
@@ -216,14 +218,9 @@ export class RolloutController {
       throw error;
     }
     for (const { type, reason, message } of plan.notices) events.record(snapshot.rollout, type, reason, message);
-    const askInMs = this.#measurements.keep(
-      key,
-      plan.memory,
-      snapshot.rollout,
-      settingsOf(snapshot.rollout),
-      nowMs,
-      routesOf(snapshot),
-    );
+    const { rollout } = snapshot;
+    const inquiry = inquiryOf(plan.memory, rollout, settingsOf(rollout), nowMs, routesOf(snapshot));
+    const askInMs = this.#measurements.keep(key, inquiry);
     const again = patienceMs > 0 ? patienceMs : undefined;
     const waits = [plan.checkAgainInMs, askInMs, again, this.#contests.view(key)?.leftMs].filter(
       (ms) => ms !== undefined,
@@ -248,7 +245,7 @@ export class RolloutController {
     const gathered = gather(this.#shell.sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
     if (gathered === undefined) return undefined;
     const snapshot = { ...gathered, ...optional("contested", this.#contests.view(key)) };
-    const unusable = this.#preflight.problem(key, rollout, settingsOf(rollout), routesOf(snapshot), nowMs);
+    const unusable = this.#preflight.problem(key, examinedOf(rollout, settingsOf(rollout), routesOf(snapshot)), nowMs);
     return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
   }
 

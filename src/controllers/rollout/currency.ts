@@ -3,8 +3,9 @@ import type { Rollout } from "../../api/rollout.ts";
 import { isKind } from "../../kube/errors.ts";
 import type { Resources } from "../../kube/resource.ts";
 import { compareVersions, type Store } from "../../kube/store.ts";
+import { type Key, keyOf } from "../key.ts";
 import type { Written } from "./act.ts";
-import { type Key, keyOf, type Sources } from "./sources.ts";
+import type { Sources } from "./sources.ts";
 
 export interface CurrencyOptions {
   readonly sources: Sources;

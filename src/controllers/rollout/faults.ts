@@ -4,8 +4,8 @@ import { impossibleStatus } from "../../core/rollout/impossible.ts";
 import type { EventRecorder } from "../../kube/events.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { type Key, keyOf } from "./sources.ts";
-import { writeStatus } from "./write-status.ts";
+import { type Key, keyOf } from "../key.ts";
+import { writeStatus } from "../write-status.ts";
 
 /** Deciding threw: that is about one object, whatever it is. */
 export class Undecidable extends Error {

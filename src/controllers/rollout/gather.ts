@@ -4,9 +4,10 @@ import { optional } from "../../core/optional.ts";
 import { LABEL_REVISION, labelValue } from "../../core/rollout/names.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
+import type { Key } from "../key.ts";
 import { olderClaim, overlapOf } from "./claims.ts";
 import { rollingBackLater } from "./roll-back-order.ts";
-import type { Key, Sources } from "./sources.ts";
+import type { Sources } from "./sources.ts";
 
 /** Reads everything that a decision about one Rollout may rest on, from caches alone. Undefined where it is gone.
  * @throws UnitError where its spec cannot be read */

@@ -28,12 +28,6 @@ export interface Sources {
   readonly autoscalers: Store<HorizontalPodAutoscaler>;
 }
 
-export type Key = string; // "namespace/name"
-
-export function keyOf(object: KubeObject): Key {
-  return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
-}
-
 /** What Rollouts are found by: each index maps an object of the cluster to the Rollouts that must look at it. */
 export const INDEXES = {
   workload: (rollout: Rollout): string[] =>

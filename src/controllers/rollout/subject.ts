@@ -2,7 +2,7 @@ import type { Route } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { childName } from "../../core/rollout/names.ts";
 import type { Settings } from "../../core/rollout/settings.ts";
-import { literal, type SideNames, type Subject } from "../../metrics/template.ts";
+import { literal, type RolloutSubject, type SideNames } from "../../metrics/template.ts";
 
 /** What both sides of a release are called.
  * @param sides hashes of the revision that is judged and of the one that it is compared with, and the canary's weight */
@@ -11,7 +11,7 @@ export function subjectNamed(
   settings: Settings,
   sides: { readonly canary: string; readonly stable?: string; readonly weightBp: number },
   routes: readonly Route[],
-): Subject {
+): RolloutSubject {
   const side = (hash: string, service: string | undefined): SideNames => {
     const replicaSet = childName(metadata.name, hash);
     return {
@@ -26,6 +26,7 @@ export function subjectNamed(
     (status?.parents ?? []).flatMap(({ controllerName }) => (controllerName === undefined ? [] : [controllerName])),
   );
   return {
+    kind: "rollout",
     namespace: metadata.namespace ?? "",
     rollout: metadata.name,
     ...(settings.service === undefined ? {} : { service: settings.service }),

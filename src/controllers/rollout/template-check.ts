@@ -3,7 +3,7 @@ import type { Rollout } from "../../api/rollout.ts";
 import { sameTemplate } from "../../core/rollout/names.ts";
 import { isKind } from "../../kube/errors.ts";
 import type { Resources } from "../../kube/resource.ts";
-import type { Key } from "./sources.ts";
+import type { Key } from "../key.ts";
 
 /** A quota or a webhook may take later what it refused. */
 const AGAIN_AFTER_MS = 55_000;

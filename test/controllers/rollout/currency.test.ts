@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { describeRef, refOf } from "../../../src/api/kubernetes.ts";
+import { keyOf } from "../../../src/controllers/key.ts";
 import { Currency } from "../../../src/controllers/rollout/currency.ts";
-import { keyOf, type Sources } from "../../../src/controllers/rollout/sources.ts";
+import type { Sources } from "../../../src/controllers/rollout/sources.ts";
 import { Resources } from "../../../src/kube/resource.ts";
 import { json, refusal, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
 import { aRollout, atVersion, handFilled } from "./shell.ts";

@@ -1,12 +1,9 @@
-import type { Route } from "../../api/kubernetes.ts";
-import type { Rollout } from "../../api/rollout.ts";
-import type { MetricsView } from "../../core/analysis/memory.ts";
-import type { Settings } from "../../core/rollout/settings.ts";
-import type { MetricsSource } from "../../metrics/prometheus.ts";
-import { type LabelNames, queriesOf, type Source } from "../../metrics/queries.ts";
-import { renderQuery, type Subject } from "../../metrics/template.ts";
-import type { Key } from "./sources.ts";
-import { subjectNamed } from "./subject.ts";
+import type { MetricsView } from "../core/analysis/memory.ts";
+import type { AnalysisSettings } from "../core/analysis/model.ts";
+import type { MetricsSource } from "../metrics/prometheus.ts";
+import type { CannotSeparate, SourceQueries } from "../metrics/queries.ts";
+import { renderQuery, type Subject } from "../metrics/template.ts";
+import type { Key } from "./key.ts";
 
 type Unusable = Extract<MetricsView["source"], { kind: "unusable" }>;
 
@@ -18,11 +15,27 @@ interface Entry {
 
 /** The reasons that a preflight gives: seen in status after a start, they are asked for anew. */
 const REFUSED = "QueryRefused";
-const HASH = "0000000000";
 const WINDOW_MS = 60_000;
 
+/** By what an object is to be judged. */
+export interface Examined {
+  readonly generation: number;
+  /** What status said last: of which generation, and for what reasons. */
+  readonly status: {
+    readonly observedGeneration?: number | undefined;
+    readonly conditions?: readonly { readonly reason: string }[] | undefined;
+  };
+  /** Absent where nothing is judged. */
+  readonly analysis?: AnalysisSettings;
+  /** The name of the source, for messages. */
+  readonly source: string;
+  readonly queries: SourceQueries | CannotSeparate;
+  /** With names that stand for those of a later release. */
+  readonly subject: Subject;
+}
+
 /**
- * Looks at what a Rollout is to be judged by before any release needs it: whether the source can tell the sides apart,
+ * Looks at what an object is to be judged by before anything needs it: whether the source can tell the sides apart,
  * whether a query names a variable that there is not, and, once a generation, whether Prometheus can read the query.
  */
 export class Preflight {
@@ -36,23 +49,16 @@ export class Preflight {
   }
 
   /** Why the spec's analysis cannot work, as far as is known. */
-  problem(
-    key: Key,
-    rollout: Rollout,
-    settings: Settings,
-    routes: readonly Route[],
-    nowMs: number,
-  ): Unusable | undefined {
-    if (settings.analysis === undefined) return undefined;
-    const subject = subjectNamed(rollout, settings, { canary: HASH, stable: HASH, weightBp: 0 }, routes);
-    const problem = separates(rollout, settings, subject) ?? unrendered(settings, subject);
+  problem(key: Key, examined: Examined, nowMs: number): Unusable | undefined {
+    if (examined.analysis === undefined) return undefined;
+    const problem = separates(examined) ?? unrendered(examined);
     if (problem !== undefined || this.#source === undefined) return problem;
-    const generation = rollout.metadata.generation ?? 0;
+    const { generation } = examined;
     const entry = this.#entries.get(key);
     if (entry?.generation === generation) return entry.problem;
     const next: Entry = { generation };
     this.#entries.set(key, next);
-    if (isNews(rollout, generation)) void this.#ask(key, next, settings, subject, nowMs, this.#source);
+    if (isNews(examined)) void this.#ask(key, next, examined, nowMs, this.#source);
     return undefined;
   }
 
@@ -63,8 +69,7 @@ export class Preflight {
   async #ask(
     key: Key,
     entry: Entry,
-    { analysis }: Settings,
-    subject: Subject,
+    { analysis, subject }: Examined,
     nowMs: number,
     source: MetricsSource,
   ): Promise<void> {
@@ -92,17 +97,14 @@ function near(promql: string, message: string): string {
 }
 
 /** After a start, only what was never looked at, or was refused, is asked for: thousands at rest ask nothing. */
-function isNews({ status }: Rollout, generation: number): boolean {
+function isNews({ status, generation }: Examined): boolean {
   return (
-    status?.observedGeneration !== generation || status.conditions?.some(({ reason }) => reason === REFUSED) === true
+    status.observedGeneration !== generation || status.conditions?.some(({ reason }) => reason === REFUSED) === true
   );
 }
 
-function separates({ spec }: Rollout, { analysis }: Settings, subject: Subject): Unusable | undefined {
-  if (analysis?.metrics.every(({ kind }) => kind === "query")) return undefined;
-  const source = (spec.analysis?.source ?? "http") as Source;
-  const queries = queriesOf(source, subject, (spec.analysis?.labels ?? {}) as LabelNames);
-  if (queries.kind !== "cannotSeparate") return undefined;
+function separates({ analysis, queries, source }: Examined): Unusable | undefined {
+  if (queries.kind !== "cannotSeparate" || analysis?.metrics.every(({ kind }) => kind === "query")) return undefined;
   return {
     kind: "unusable",
     reason: "SourceCannotSeparate",
@@ -110,7 +112,7 @@ function separates({ spec }: Rollout, { analysis }: Settings, subject: Subject):
   };
 }
 
-function unrendered({ analysis }: Settings, subject: Subject): Unusable | undefined {
+function unrendered({ analysis, subject }: Examined): Unusable | undefined {
   for (const spec of analysis?.metrics ?? []) {
     if (spec.kind !== "query") continue;
     const rendered = renderQuery(spec.promql, subject, "canary", WINDOW_MS);

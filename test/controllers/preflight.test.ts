@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Rollout, RolloutSpec } from "../../../src/api/rollout.ts";
-import { Preflight } from "../../../src/controllers/rollout/preflight.ts";
-import { settingsOf } from "../../../src/core/rollout/settings.ts";
-import type { Answer } from "../../../src/metrics/answer.ts";
-import { aRollout } from "./shell.ts";
+import type { Rollout, RolloutSpec } from "../../src/api/rollout.ts";
+import { Preflight } from "../../src/controllers/preflight.ts";
+import { examinedOf } from "../../src/controllers/rollout/inquiry.ts";
+import { settingsOf } from "../../src/core/rollout/settings.ts";
+import type { Answer } from "../../src/metrics/answer.ts";
+import { aRollout } from "./rollout/shell.ts";
 
 const KEY = "shop/web";
 let answer: Answer;
@@ -37,7 +38,7 @@ function judgedBy(analysis: RolloutSpec["analysis"], generation = 1, status: Rol
 const query = (promql: string) => ({ metrics: [{ query: { name: "load", promql, max: 1 } }] });
 
 function problem(rollout: Rollout) {
-  return preflight.problem(KEY, rollout, settingsOf(rollout), [], 0);
+  return preflight.problem(KEY, examinedOf(rollout, settingsOf(rollout), []), 0);
 }
 
 const answers = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,87 @@
+import type { AnalysisMemory, MetricsView } from "../core/analysis/memory.ts";
+import type { Reading } from "../core/analysis/model.ts";
+import type { Clock } from "../kube/clock.ts";
+import { type MeasureRequest, measure } from "../metrics/measure.ts";
+import type { MetricsSource } from "../metrics/prometheus.ts";
+import type { Key } from "./key.ts";
+
+/** What is asked next on behalf of one object, and how often. */
+export interface Inquiry {
+  readonly memory: AnalysisMemory;
+  readonly intervalMs: number;
+  readonly request: () => MeasureRequest;
+}
+
+interface Entry {
+  readings: readonly Reading[];
+  memory: AnalysisMemory;
+  askedMs?: number; // monotonic
+  asking?: Promise<void>;
+}
+
+/** Asks the metrics source on behalf of objects of one kind, each at its own interval, beside the work queue: a slow
+ * Prometheus delays nobody's pass. Answers wait here for the next pass, which `onAnswer` calls for. */
+export class Measurements {
+  readonly #source: MetricsSource | undefined;
+  readonly #clock: Clock;
+  readonly #onAnswer: (key: Key) => void;
+  readonly #entries = new Map<Key, Entry>();
+
+  constructor(source: MetricsSource | undefined, clock: Clock, onAnswer: (key: Key) => void) {
+    this.#source = source;
+    this.#clock = clock;
+    this.#onAnswer = onAnswer;
+  }
+
+  /** What has come in since the last pass; it is handed out once. */
+  take(key: Key): MetricsView {
+    const entry = this.#entries.get(key);
+    const readings = entry?.readings ?? [];
+    if (entry !== undefined) entry.readings = [];
+    return {
+      source: this.#source === undefined ? { kind: "none" } : { kind: "ready" },
+      readings,
+      ...(entry === undefined ? {} : { memory: entry.memory }),
+    };
+  }
+
+  /** Keeps what the judge knows, and asks again when it is time.
+   * @param inquiry undefined where nothing is being judged
+   * @returns milliseconds until the next question; undefined where there is none */
+  keep(key: Key, inquiry: Inquiry | undefined): number | undefined {
+    const source = this.#source;
+    if (inquiry === undefined || source === undefined) {
+      this.#entries.delete(key);
+      return undefined;
+    }
+    const { memory, intervalMs } = inquiry;
+    const entry: Entry = this.#entries.get(key) ?? { readings: [], memory };
+    this.#entries.set(key, entry);
+    entry.memory = memory;
+    const sinceMs = entry.askedMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs() - entry.askedMs;
+    const leftMs = intervalMs - sinceMs;
+    if (leftMs > 0 || entry.asking !== undefined) return Math.max(leftMs, 10);
+    entry.askedMs = this.#clock.monotonicMs();
+    entry.asking = this.#ask(key, entry, source, inquiry).finally(() => {
+      delete entry.asking;
+    });
+    return intervalMs;
+  }
+
+  forget(key: Key): void {
+    this.#entries.delete(key);
+  }
+
+  /** Puts readings back that a pass could not act on. */
+  putBack(key: Key, readings: readonly Reading[]): void {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined && entry.readings.length === 0) entry.readings = readings;
+  }
+
+  async #ask(key: Key, entry: Entry, source: MetricsSource, { memory, request }: Inquiry): Promise<void> {
+    const readings = await measure(source, request());
+    if (this.#entries.get(key) !== entry || entry.memory.subject !== memory.subject) return;
+    entry.readings = readings;
+    this.#onAnswer(key);
+  }
+}
