@@ -3,14 +3,14 @@ import { parseAllDocuments, stringify } from "yaml";
 import { type Cluster, type CommandResult, startCluster } from "../cluster/cluster.ts";
 import { startOperator } from "../cluster/operator.ts";
 import type { Running } from "../cluster/processes.ts";
-import { changed, eventually, Live, told } from "./live.ts";
+import { changed, eventually, Live, type Status, told } from "./live.ts";
 import { GOOD, REFUSED } from "./refused.ts";
 import { TAKEN } from "./taken.ts";
-import { route, TOLD, type Told } from "./told.ts";
+import { all, route, SERVICE, TOLD, type Told } from "./told.ts";
 
 /**
  * The ninety inputs that must be got right, as far as they are Rollouts, on a real API server: refused at apply, told of
- * within five seconds, or taken. Those about what happens in the middle of a release are played in test/core/rollout.
+ * within five seconds, or taken. 87, a weight that someone sets by hand in a release, is in test/e2e/gitops.cluster.test.ts.
  */
 let cluster: Cluster;
 let live: Live;
@@ -252,6 +252,96 @@ describe("with an operator", () => {
     await live.kubectl("annotated", "annotate", "zr", "web", "note=new");
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(await live.status("annotated")).toMatchObject({ stable: before.stable, phase: "Healthy" });
+  });
+
+  describe("in the middle of a release", () => {
+    const HALF = "spec: {analysis: {disabled: true}, strategy: {canary: {steps: [{weight: 50}, {pause: {}}]}}}";
+    const halfWay = async (namespace: string) => {
+      await live.create(namespace, HALF);
+      await live.healthy(namespace);
+      await live.deploy(namespace, "web:2");
+      return await live.until(namespace, "Paused", 15_000);
+    };
+    const serves = (image: string) => (status: Status) =>
+      status.phase === "Healthy" && status.stable?.images[0] === image && status.canary === undefined;
+
+    test("42: another template begins again at the first step", async () => {
+      await halfWay("superseded");
+      await live.deploy("superseded", "web:3");
+      const isThird = ({ phase, canary }: Status) => phase === "Paused" && canary?.images[0] === "web:3";
+      expect(await live.until("superseded", isThird, 20_000)).toMatchObject({
+        phase: "Paused",
+        canary: { images: ["web:3"] },
+        stable: { images: ["web:1"] },
+      });
+    });
+
+    test("43: the template of stable leads back at once, and nothing is held against the canary", async () => {
+      await halfWay("undone");
+      await live.deploy("undone", "web:1");
+      const back = await live.until("undone", serves("web:1"), 20_000);
+      expect(back).toMatchObject({ phase: "Healthy", stable: { images: ["web:1"] } });
+      expect(back).not.toHaveProperty("rejected");
+    });
+
+    test("44: a revision that was aborted comes again when a person says so, and not before", async () => {
+      const { canary } = await halfWay("aborted");
+      const request = (verb: string, nonce: number) =>
+        live.kubectl(
+          "aborted",
+          "annotate",
+          "--overwrite",
+          "zr",
+          "web",
+          `zenith.sh/request=${verb}@${canary?.revision}#${nonce}`,
+        );
+      await request("abort", 1);
+      await live.until("aborted", "Reverted", 10_000);
+      await live.deploy("aborted", "web:1");
+      await live.until("aborted", serves("web:1"), 20_000);
+      await live.deploy("aborted", "web:2");
+      expect(told(await live.until("aborted", "Reverted", 10_000))).toMatchObject({ reason: "Aborted" });
+      await request("retry", 2);
+      expect(await live.until("aborted", "Paused", 15_000)).toMatchObject({ phase: "Paused", canary });
+    });
+  });
+
+  test("89: a revision whose name is another's gets one of its own", async () => {
+    await live.create("named-a", OFF);
+    await live.healthy("named-a");
+    const name = await live.kubectl("named-a", "get", "rs", "-o", "jsonpath={.items[0].metadata.name}");
+    await live.kubectl("default", "create", "namespace", "named-b");
+    const labels = "{app: other}";
+    const pods = `{metadata: {labels: ${labels}}, spec: {containers: [{name: other, image: other}]}}`;
+    const spec = `{replicas: 0, selector: {matchLabels: ${labels}}, template: ${pods}}`;
+    await cluster.apply(
+      `{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: ${name}, namespace: named-b}, spec: ${spec}}`,
+    );
+    await cluster.apply(SERVICE, "-n", "named-b");
+    await cluster.apply(changed(OFF, { namespace: "named-b" }));
+    expect(await live.healthy("named-b")).toMatchObject({ collisionCount: 1 });
+    const sets = await live.kubectl("named-b", "get", "rs", "-o", "jsonpath={.items[*].spec.replicas}");
+    expect(sets.split(" ").sort()).toEqual(["0", "2"]);
+  });
+
+  test("86: of a hundred Rollouts on one route the oldest has it, and each other one says so", async () => {
+    await live.kubectl("default", "create", "namespace", "crowd");
+    await cluster.apply(all(SERVICE, route(RULES)), "-n", "crowd");
+    const member = (i: number) =>
+      changed(`spec: {replicas: 1, analysis: {disabled: true}, traffic: {routes: [{httpRoute: {name: web}}]}}`, {
+        namespace: "crowd",
+        name: `r${String(i).padStart(3, "0")}`,
+      });
+    await cluster.apply(Array.from({ length: 100 }, (_, i) => member(i)).join("---\n"));
+    const told = async () => {
+      const text = await live.kubectl("crowd", "get", "zr", "-o", "json");
+      const { items } = JSON.parse(text) as { items: { metadata: { name: string }; status?: Status }[] };
+      return items.map(({ metadata, status }) => `${metadata.name} ${status?.phase}: ${status?.message}`);
+    };
+    const claimed = (line: string) => line.includes('is managed by the older Rollout "r000"');
+    const lines = await eventually(told, (seen) => seen.filter(claimed).length === 99, 10_000);
+    expect(lines.filter(claimed)).toHaveLength(99);
+    expect(lines.filter((line) => !claimed(line))).toEqual([expect.stringMatching(/^r000 /)]);
   });
 
   test("45: paused from its creation, the first revision serves", async () => {

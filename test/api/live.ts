@@ -9,6 +9,7 @@ export interface Status {
   readonly phase?: string;
   readonly message?: string;
   readonly stable?: { readonly images: readonly string[] };
+  readonly canary?: { readonly revision: string; readonly images: readonly string[] };
   readonly lastRequest?: object;
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason: string }[];
 }

@@ -21,7 +21,7 @@ kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80}]}
 `;
-const all = (...documents: readonly string[]) => documents.join("\n---\n");
+export const all = (...documents: readonly string[]) => documents.join("\n---\n");
 const service = (spec: string, name = "web") =>
   `{apiVersion: v1, kind: Service, metadata: {name: ${name}}, spec: ${spec}}`;
 export const route = (rules: string, parents = "[{name: gateway}]", name = "web") =>

@@ -4,7 +4,7 @@ import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import { keyOf } from "../key.ts";
 import { INDEXES, type Sources } from "./sources.ts";
 
-/** Two Rollouts on one Deployment, Service or route: the older wins, and of two as old the first by name. */
+/** Two Rollouts on one Deployment, Service or route: the oldest wins, and of two as old the first by name. */
 export function olderClaim(sources: Sources, rollout: Rollout): Snapshot["claimedBy"] {
   const claims = [
     ...INDEXES.workload(rollout).map((value) => ["workload", value, "Deployment"] as const),
@@ -12,10 +12,10 @@ export function olderClaim(sources: Sources, rollout: Rollout): Snapshot["claime
     ...INDEXES.route(rollout).map((value) => ["route", value, ""] as const),
   ];
   for (const [index, value, kind] of claims) {
-    const older = sources.rollouts
+    const holder = sources.rollouts
       .byIndex(index, value)
-      .find((other) => keyOf(other) !== keyOf(rollout) && isOlder(other, rollout));
-    if (older !== undefined) return { rollout: older.metadata.name, what: describe(kind, value) };
+      .reduce((oldest, other) => (isOlder(other, oldest) ? other : oldest), rollout);
+    if (keyOf(holder) !== keyOf(rollout)) return { rollout: holder.metadata.name, what: describe(kind, value) };
   }
   return undefined;
 }
