@@ -57,3 +57,13 @@ export function obstacleTo(
   const message = `too few requests to judge by: ${verdict.message}; promote to go on`;
   return { reason: "TooFewRequests", message, needsPerson: true };
 }
+
+/** Why a bake whose time is over goes on: it ends with an answer, and neither an outage of Prometheus nor the absence of data
+ * is one. Undefined where it may end. */
+export function unansweredBake(source: MetricsView["source"], judged: Judged | undefined): string | undefined {
+  if (source.kind !== "ready") return undefined;
+  if (judged === undefined || !judged.answered) return "until Prometheus has answered";
+  const { kind, message } = judged.verdict;
+  if (kind === "NoData") return `until there is data: ${message}`;
+  return kind === "Error" ? `until Prometheus answers again: ${message}` : undefined;
+}

@@ -1,4 +1,5 @@
-import { percent, stepsFingerprint, weightAt } from "../steps.ts";
+import { percent, weightAt } from "../steps.ts";
+import { promotedThrough } from "../walk.ts";
 import { BOTH_BAD } from "./marks.ts";
 import type { Orders } from "./requests.ts";
 import { hasRoutes, type Target } from "./target.ts";
@@ -21,25 +22,13 @@ export function tooEarly({ status, settings, routes }: World): string | undefine
 
 /** Whether the wait of a step is passed because a person said so, in this pass or earlier. */
 export function isPromoted(world: World, orders: Orders | undefined, stepIndex: number): boolean {
-  const through = promotedThrough(world, orders);
+  const through = promotedThrough(world.settings.steps, world.status, orders?.promote === true);
   return through !== undefined && stepIndex <= through;
-}
-
-/** The last step of which the wait is passed. */
-function promotedThrough({ status, settings }: World, orders: Orders | undefined): number | undefined {
-  const { progress, step } = status;
-  const { steps } = settings;
-  if (orders?.promote !== true)
-    return progress?.steps === stepsFingerprint(steps) ? progress.promoteThrough : undefined;
-  const index = step?.index ?? 0;
-  // Until it is taken in a weight is a step of its own; the wait that a person sees is that of the step behind it.
-  const next = steps[index + 1];
-  return steps[index]?.kind === "weight" && next !== undefined && next.kind !== "weight" ? index + 1 : index;
 }
 
 /** What status is to remember: nothing once the release went past the step, or where the canary gave its weight back. */
 export function rememberedPromote(world: World, target: Target, orders: Orders | undefined): number | undefined {
-  const through = promotedThrough(world, orders);
+  const through = promotedThrough(world.settings.steps, world.status, orders?.promote === true);
   if (target.stage !== "Stepping" || target.stepReady !== true || through === undefined) return undefined;
   const { wish } = target;
   const canaryBp = wish === undefined ? world.routes.canaryBp : wish.kind === "paired" ? wish.canaryBp : 0;

@@ -1,4 +1,4 @@
-import { ANNOTATION_REQUEST, parseRequest } from "../../api/request.ts";
+import { askedOf } from "../requests.ts";
 import { tooEarly } from "./promote.ts";
 import { rejectionOf } from "./rest.ts";
 import type { World } from "./world.ts";
@@ -17,33 +17,14 @@ export interface Orders {
 
 const NOTHING = { promote: false, promoteFull: false, abort: false, retry: false };
 
-/** Reads the request annotation. One that status has answered already, or none, gives undefined; one for another revision
- * than the present one is refused, not obeyed: it was meant for what its writer saw. */
+/** What the request annotation asks for; undefined where status has answered it already, or there is none. */
 export function ordersOf(world: World): Orders | undefined {
-  const value = world.rollout.metadata.annotations?.[ANNOTATION_REQUEST];
-  if (value === undefined || value === world.status.lastRequest?.value) return undefined;
-  const request = parseRequest(value);
-  if (request === undefined) {
-    return {
-      ...NOTHING,
-      value,
-      result: `refused: must read verb[:argument]@revision#nonce (got ${JSON.stringify(readable(value.slice(0, 64)))})`,
-    };
-  }
-  const present = world.wanted?.hash;
-  if (request.hash !== present) {
-    return {
-      ...NOTHING,
-      value,
-      result: `refused: meant for revision ${request.hash}, the present one is ${present ?? "none"}`,
-    };
-  }
-  return { value, ...orderOf(world, request.verb, request.argument) };
-}
-
-/** Letters that turn the order of what follows would make a sentence say another thing. */
-function readable(text: string): string {
-  return text.replace(/\p{Bidi_Control}/gu, "");
+  const { rollout, status, wanted } = world;
+  const asked = askedOf(rollout, status.lastRequest?.value, wanted?.hash, "revision");
+  if (asked === undefined) return undefined;
+  const { value } = asked;
+  if (asked.kind === "refused") return { ...NOTHING, value, result: asked.result };
+  return { value, ...orderOf(world, asked.verb, asked.argument) };
 }
 
 type Answer = Omit<Orders, "value">;

@@ -1,4 +1,5 @@
-import { percent, resumeAt, type Step, stepsFingerprint, weightAt } from "../steps.ts";
+import { percent, type Step, stepsFingerprint, weightAt } from "../steps.ts";
+import { resumedAt, waitOf } from "../walk.ts";
 import { approach, settling } from "./approach.ts";
 import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
@@ -27,7 +28,9 @@ export function stepping(situation: Situation): Target | undefined {
     return undefined;
   const index = status.step?.index ?? 0;
   const last = world.settings.steps.length - 1;
-  const at = promotesFully(situation) ? Math.min(index, last) : edited(world, index);
+  const at = promotesFully(situation)
+    ? Math.min(index, last)
+    : resumedAt(world.settings.steps, status, presentWeightBp(world));
   const target = at === undefined ? stepsEdited(world, index) : walk(situation, at, at !== index);
   return withoutPrevious(world, target);
 }
@@ -65,20 +68,11 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
   const there: Target = world.routes.state === "paired" ? { ...ready, mark: effectiveMark(weightBp) } : ready;
   if (weightBp === 10_000 && (at === steps.length - 1 || full))
     return settling(world, there) ?? finish(situation, there);
-  const wait = waitOf(situation, step, there, changed);
+  const wait = waits(situation, step, there, changed);
   if (wait !== undefined) return wait;
   const rises = weightAt(steps, at + 1) > weightBp;
   const gate = rises ? (settling(world, there) ?? mayRaise(situation, there, "judged")) : undefined;
   return gate ?? walk(situation, at + 1, true);
-}
-
-/** Where to go on after the steps were edited: undefined where no step has the present weight. */
-function edited(world: World, index: number): number | undefined {
-  const { steps } = world.settings;
-  const before = world.status.progress?.steps;
-  if ((before === undefined || before === stepsFingerprint(steps)) && index < steps.length) return index;
-  const presentBp = presentWeightBp(world);
-  return presentBp === 0 ? 0 : resumeAt(steps, presentBp);
 }
 
 function presentWeightBp({ routes, status }: World): number {
@@ -145,22 +139,16 @@ function bothBad({ world, judged, orders }: Situation, target: Target): Target |
 }
 
 /** Waits that belong to the step itself. Undefined once it is complete. */
-function waitOf(situation: Situation, step: Step, target: Target, changed: boolean): Target | undefined {
+function waits(situation: Situation, step: Step, target: Target, changed: boolean): Target | undefined {
   const { world, judged, orders } = situation;
   if (step.kind === "weight" || isPromoted(world, orders, target.stepIndex)) return undefined;
-  const startedMs = changed
-    ? world.nowMs
-    : Date.parse(world.status.step?.startedAt ?? new Date(world.nowMs).toISOString());
-  if (step.kind === "pause" && step.forMs === undefined)
-    return paused(
-      target,
-      "WaitingForApproval",
-      `waiting for approval at ${percent(target.weightBp)}; promote to go on`,
-    );
-  const leftMs = startedMs + (step.forMs ?? 0) - world.nowMs;
-  if (leftMs > 0) {
-    const [reason, what] = step.kind === "pause" ? ["Pausing", "holding"] : ["Analysing", "analysing"];
-    return { ...target, reason, message: `${what} at ${percent(target.weightBp)}`, checkAgainInMs: leftMs };
+  const startedMs = changed ? world.nowMs : timeOf(world.status.step?.startedAt, world.nowMs);
+  const wait = waitOf(step, target.weightBp, startedMs, world.nowMs);
+  if (wait !== undefined) {
+    const { reason, message, leftMs } = wait;
+    return leftMs === undefined
+      ? paused(target, reason, message)
+      : { ...target, reason, message, checkAgainInMs: leftMs };
   }
   return step.kind === "pause" || judged?.verdict.kind === "Continue" || judged?.verdict.kind === "Pass"
     ? undefined
