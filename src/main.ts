@@ -1,11 +1,15 @@
 import { CommanderError } from "commander";
 import { ConfigError, parseConfig } from "./config.ts";
+import { runCheck, runUninstall } from "./install/run.ts";
+import { SettingsError } from "./install/settings.ts";
 import { runOperator } from "./operator.ts";
 import { createLog } from "./telemetry/log.ts";
 
-const USAGE = `Usage: zenith operator [flags]
+const USAGE = `Usage: zenith ROLE [flags]
 
   operator   watches Rollouts, shifts their traffic, judges and takes back
+  uninstall  brings releases to rest and lets go of every Rollout; the chart runs it before it goes
+  check      looks at an install from the inside; helm test runs it
 
 zenith operator --help lists the flags.
 `;
@@ -23,6 +27,8 @@ async function main([role, ...args]: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return role === undefined ? 2 : 0;
   }
+  if (role === "check") return await runCheck(args, process.env);
+  if (role === "uninstall") return await runUninstall(args, process.env, createLog("info", "json"));
   if (role !== "operator") refuse(`"${role}" is no role; ${USAGE}`);
   const config = parseConfig(args, process.env);
   const log = createLog(config.logLevel, config.logFormat);
@@ -44,7 +50,7 @@ try {
   const code = await main(process.argv.slice(2));
   process.exit(code); // Whatever is still open: who lost the Lease ends now.
 } catch (error) {
-  if (error instanceof ConfigError) refuse(error.message);
+  if (error instanceof ConfigError || error instanceof SettingsError) refuse(error.message);
   if (!(error instanceof CommanderError)) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;

@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kube: ["telemetry"],
   controllers: ["api", "core", "traffic", "metrics", "kube", "telemetry"],
   serving: ["api", "core", "kube", "telemetry"],
+  install: ["api", "core", "kube", "telemetry"],
 };
 /** Shapes of Kubernetes' own objects, which the machine handles as everyone does. */
 const TYPES_FOR_ALL = "src/api/kubernetes.ts";
