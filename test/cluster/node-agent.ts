@@ -25,15 +25,43 @@ export interface NodeAgent {
   stop(): Promise<void>;
 }
 
+/** A container that is about to start. */
+export interface Start {
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** The local port that is probed. */
+  readonly port: number;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly serviceAccount: string;
+}
+
+/** What is started for it. */
+export interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Knows how containers of some images are started; undefined for others, whose command runs in the agent's root. */
+export type Runtime = (start: Start) => Promise<Program> | undefined;
+
 interface PodSpec {
   readonly nodeName?: string;
+  readonly restartPolicy?: string;
+  readonly serviceAccountName?: string;
   readonly terminationGracePeriodSeconds?: number;
   readonly containers: readonly {
     readonly name: string;
     readonly image: string;
     readonly command?: readonly string[];
     readonly args?: readonly string[];
-    readonly env?: readonly { readonly name: string; readonly value?: string }[];
+    readonly env?: readonly {
+      readonly name: string;
+      readonly value?: string;
+      readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
+    }[];
     readonly readinessProbe?: {
       readonly httpGet?: { readonly path?: string };
       readonly periodSeconds?: number;
@@ -50,26 +78,36 @@ const LONGEST_BACK_OFF_MS = 30_000;
 
 /** Registers a Node and runs what is scheduled onto it.
  * @param root folder in which containers start; their `command` is relative to it, and `node` is this process's */
-export async function startNodeAgent(kubeconfig: string, root: string, node = "processes"): Promise<NodeAgent> {
-  const agent = new Agent(kubeconfig, root, node);
+export async function startNodeAgent(
+  kubeconfig: string,
+  root: string,
+  { node = "processes", runtime = () => undefined }: { node?: string; runtime?: Runtime } = {},
+): Promise<NodeAgent> {
+  const agent = new Agent(kubeconfig, { root, runtime }, node);
   await agent.start();
   return agent;
+}
+
+/** What containers are started with. */
+interface Means {
+  readonly root: string;
+  readonly runtime: Runtime;
 }
 
 class Agent implements NodeAgent {
   readonly node: string;
   targetsUrl = "";
   readonly #access: Access;
-  readonly #root: string;
+  readonly #means: Means;
   readonly #running = new Map<string, PodProcess>(); // by uid
   #pods: Store<RunnablePod> | undefined;
   #server: Server | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #addresses = 0;
 
-  constructor(kubeconfig: string, root: string, node: string) {
+  constructor(kubeconfig: string, means: Means, node: string) {
     this.node = node;
-    this.#root = root;
+    this.#means = means;
     this.#access = new Access(kubeconfig, "node-agent");
   }
 
@@ -112,7 +150,7 @@ class Agent implements NodeAgent {
     if (known !== undefined) return;
     const n = ++this.#addresses;
     const podIP = `10.244.${Math.floor(n / 250)}.${(n % 250) + 1}`;
-    const process = new PodProcess(pod, podIP, this.#root, (status) => void this.#write(pod, status));
+    const process = new PodProcess(pod, podIP, this.#means, (status) => void this.#write(pod, status));
     this.#running.set(uid, process);
     void process.run();
   }
@@ -179,7 +217,7 @@ class PodProcess {
   readonly podIP: string;
   port = 0;
   readonly #pod: RunnablePod;
-  readonly #root: string;
+  readonly #means: Means;
   readonly #report: (status: unknown) => void;
   readonly #startTime = new Date().toISOString();
   #child: ChildProcess | undefined;
@@ -189,10 +227,10 @@ class PodProcess {
   #exitCode: number | undefined;
   #changedAt = new Date().toISOString();
 
-  constructor(pod: RunnablePod, podIP: string, root: string, report: (status: unknown) => void) {
+  constructor(pod: RunnablePod, podIP: string, means: Means, report: (status: unknown) => void) {
     this.#pod = pod;
     this.podIP = podIP;
-    this.#root = root;
+    this.#means = means;
     this.#report = report;
   }
 
@@ -208,10 +246,15 @@ class PodProcess {
   async run(): Promise<void> {
     [this.port = 0] = await freePorts(1);
     for (let waitMs = FIRST_BACK_OFF_MS; !this.#ended; waitMs = Math.min(waitMs * 2, LONGEST_BACK_OFF_MS)) {
-      this.#spawn();
+      await this.#spawn();
       this.#report(this.status());
       await this.#watchUntilEnd();
       if (this.#ended) return;
+      if (this.#pod.spec.restartPolicy === "Never") {
+        this.#ended = true;
+        this.#setReady(false);
+        return this.#report({ ...(this.status() as object), phase: this.#exitCode === 0 ? "Succeeded" : "Failed" });
+      }
       this.#restarts++;
       this.#setReady(false);
       this.#report(this.status());
@@ -241,20 +284,46 @@ class PodProcess {
     while (this.alive) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
-  #spawn(): void {
-    const [container] = this.#pod.spec.containers;
-    const [command = "", ...args] = [...(container?.command ?? []), ...(container?.args ?? [])];
-    const own = Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value ?? ""]));
-    this.#child = spawn(command === "node" ? process.execPath : command, args, {
-      cwd: this.#root,
+  async #spawn(): Promise<void> {
+    const { root, runtime } = this.#means;
+    const start = this.#start();
+    const [command = "", ...args] = start.command;
+    const own = { command: command === "node" ? process.execPath : command, args, env: {} };
+    this.#child = undefined;
+    // What cannot be made ready, as the API server is away say, ends like a program that failed, and is tried again.
+    const program = await (runtime(start)?.catch(() => undefined) ?? own);
+    if (program === undefined || this.#ended) return;
+    this.#child = spawn(program.command, program.args, {
+      cwd: root,
       stdio: "ignore",
-      env: { PATH: process.env.PATH, PORT: String(this.port), IMAGE: container?.image, ...own },
+      env: { PATH: process.env.PATH, PORT: String(this.port), IMAGE: start.image, ...start.env, ...program.env },
     });
     this.#child.on("error", () => undefined); // A command that does not exist ends like one that failed.
   }
 
+  #start(): Start {
+    const { metadata, spec } = this.#pod;
+    const [container] = spec.containers;
+    const { name: pod, namespace = "" } = metadata;
+    const fields: Readonly<Record<string, string>> = { "metadata.namespace": namespace, "metadata.name": pod };
+    const env = (container?.env ?? []).map(({ name, value, valueFrom }) => [
+      name,
+      value ?? fields[valueFrom?.fieldRef?.fieldPath ?? ""] ?? "",
+    ]);
+    return {
+      image: container?.image ?? "",
+      command: [...(container?.command ?? []), ...(container?.args ?? [])],
+      env: Object.fromEntries(env),
+      port: this.port,
+      namespace,
+      pod,
+      serviceAccount: spec.serviceAccountName ?? "default",
+    };
+  }
+
   async #watchUntilEnd(): Promise<void> {
-    const child = this.#child as ChildProcess;
+    const child = this.#child;
+    if (child === undefined) return; // It was ended before it began.
     const probe = this.#pod.spec.containers[0]?.readinessProbe;
     const ended = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());

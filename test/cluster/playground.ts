@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
-import { type NodeAgent, startNodeAgent } from "./node-agent.ts";
+import { type NodeAgent, type Runtime, startNodeAgent } from "./node-agent.ts";
 import { freePorts, type Running, start } from "./processes.ts";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -12,6 +12,10 @@ export interface PlaygroundOptions {
   readonly gatewayLagMs?: number;
   readonly scrapeInterval?: string;
   readonly cluster?: ClusterOptions;
+  /** Starts containers that are not commands in the checkout. */
+  readonly runtime?: (cluster: Cluster) => Runtime;
+  /** Applies crds/; on unless said otherwise. */
+  readonly crds?: boolean;
 }
 
 export interface Operator {
@@ -42,8 +46,9 @@ export class Playground {
   static async start(options: PlaygroundOptions = {}): Promise<Playground> {
     const cluster = await startCluster({ kwok: false, ...options.cluster });
     try {
-      await Promise.all([cluster.applyGatewayApi(), applyCrds(cluster)]);
-      const agent = await startNodeAgent(cluster.kubeconfig, ROOT);
+      await Promise.all([cluster.applyGatewayApi(), options.crds === false ? undefined : applyCrds(cluster)]);
+      const { runtime = () => () => undefined } = options;
+      const agent = await startNodeAgent(cluster.kubeconfig, ROOT, { runtime: runtime(cluster) });
       const [gateway, prometheus] = await Promise.all([
         startGateway({
           kubeconfig: cluster.kubeconfig,

@@ -49,10 +49,13 @@ export function deployment({
 export function podSpec(image = "shop/web:v1", env: Readonly<Record<string, string>> = {}): object {
   return {
     terminationGracePeriodSeconds: 10,
+    // As a namespace asks for that enforces the standard "restricted".
+    securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: "RuntimeDefault" } },
     containers: [
       {
         name: "web",
         image,
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
         command: ["node", "test/cluster/sample-app.mjs"],
         ports: [{ name: "http", containerPort: 8080 }],
         readinessProbe: { httpGet: { path: "/ready", port: "http" }, periodSeconds: 1 },
