@@ -8,6 +8,7 @@ import { flagSegmentCrd, flagSegmentSpec, flagSegmentStatus } from "../src/api/f
 import { killSwitchCrd, killSwitchSpec, killSwitchStatus } from "../src/api/kill-switch.ts";
 import { rolloutCrd, rolloutSpec } from "../src/api/rollout.ts";
 import { rolloutStatus } from "../src/api/rollout-status.ts";
+import { chartCrd, chartReadme } from "./chart.ts";
 import { referenceOf } from "./reference.ts";
 
 /** `npm run generate` writes what comes from the schemas; `--check` only compares, and fails on a difference. */
@@ -70,8 +71,27 @@ const files = Object.fromEntries(
   ]),
 );
 
+const CHART = `# zenith
+
+<!-- Generated from values.yaml by npm run generate; do not edit. -->
+
+Installs Zenith, a progressive-delivery operator: its definitions, the operator, and what it may do.
+[docs/install.md](../../docs/install.md) tells how to install, upgrade, go back and uninstall.
+
+    helm install zenith charts/zenith -n zenith-system --create-namespace --set prometheus.url=http://prometheus.monitoring:9090
+    helm test zenith -n zenith-system
+`;
+const chart: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    Object.entries(files)
+      .filter(([path]) => path.startsWith("crds/"))
+      .map(([path, text]) => [`charts/zenith/files/${path}`, chartCrd(text)]),
+  ),
+  "charts/zenith/README.md": chartReadme(CHART, readFileSync("charts/zenith/values.yaml", "utf8")),
+};
+
 const check = process.argv.includes("--check");
-for (const [path, text] of Object.entries(files)) {
+for (const [path, text] of Object.entries({ ...files, ...chart })) {
   const current = existsSync(path) ? readFileSync(path, "utf8") : "";
   if (current === text) continue;
   if (check) {

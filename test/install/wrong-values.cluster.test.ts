@@ -1,0 +1,53 @@
+import { describe, expect, test } from "vitest";
+import { CHART, helm } from "../cluster/helm.ts";
+
+/** A wrong value stops the install before anything is made, and says which it is and what is accepted. */
+const WRONG: Readonly<Record<string, readonly [set: string, ...says: string[]]>> = {
+  "a number in words": ["operator.replicas=two", "/operator/replicas", "want integer"],
+  "a key that does not exist": ["replicas=3", "'replicas' not allowed"],
+  "a namespace's name": ["namespaces={Shop_1}", "/namespaces/0", "'Shop_1' does not match"],
+  "an address": [
+    "prometheus.url=ftp://prometheus",
+    "/prometheus/url",
+    "'ftp://prometheus' does not match",
+    "https?://",
+  ],
+  "a password in an address": ["prometheus.url=http://me:secret@prometheus", "/prometheus/url", "https?://[^@"],
+  "one of a few words": ["operator.logLevel=verbose", "/operator/logLevel", "'debug', 'info', 'warn', 'error'"],
+  "out of range": ["operator.maxConcurrentReconciles=0", "/operator/maxConcurrentReconciles", "got 0, want 1"],
+  "a digest that is cut": ["image.digest=sha256:12ab", "/image/digest", "[0-9a-f]{64}"],
+  "a credential without its Secret": [
+    "prometheus.secret.caKey=ca.crt",
+    "prometheus.secret.caKey is of no use without prometheus.secret.name",
+  ],
+  "an account that nobody makes": [
+    "operator.serviceAccount.create=false",
+    "operator.serviceAccount.name must name an existing account",
+  ],
+};
+
+describe("helm refuses, and says why:", () => {
+  test.each(Object.entries(WRONG))("%s", async (_, [set, ...says]) => {
+    const { code, stdout, stderr } = await helm(["template", "zenith", CHART, "--set", set]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    for (const words of says) expect(stderr).toContain(words);
+    expect(stderr.length).toBeLessThan(500);
+  });
+
+  test("nothing where nothing is wrong", async () => {
+    expect(await helm(["lint", "--strict", CHART])).toMatchObject({ code: 0 });
+    const most = [
+      ...["namespaces={a,b}", "operator.replicas=3", "image.digest=sha256:".padEnd(84, "0"), "commonLabels.team=x"],
+      ...["prometheus.url=https://prometheus", "prometheus.secret.name=s", "prometheus.secret.caKey=ca"],
+      ...["prometheus.secret.certKey=crt", "prometheus.secret.keyKey=key", "prometheus.secret.bearerTokenKey=t"],
+      ...[
+        "metrics.serviceMonitor.enabled=true",
+        "metrics.prometheusRule.enabled=true",
+        "metrics.dashboards.enabled=true",
+      ],
+      ...["operator.serviceAccount.annotations.a=b", "operator.podAnnotations.a=b", "imagePullSecrets={s}"],
+    ];
+    const { code, stdout } = await helm(["lint", "--strict", CHART, ...most.flatMap((set) => ["--set", set])]);
+    expect({ code, stdout: code === 0 ? "" : stdout }).toEqual({ code: 0, stdout: "" });
+  });
+});
