@@ -9,6 +9,7 @@ import { killSwitchCrd, killSwitchSpec, killSwitchStatus } from "../src/api/kill
 import { rolloutCrd, rolloutSpec } from "../src/api/rollout.ts";
 import { rolloutStatus } from "../src/api/rollout-status.ts";
 import { chartCrd, chartReadme } from "./chart.ts";
+import { protosJson } from "./protos.ts";
 import { referenceOf } from "./reference.ts";
 
 /** `npm run generate` writes what comes from the schemas; `--check` only compares, and fails on a difference. */
@@ -91,11 +92,12 @@ const chart: Readonly<Record<string, string>> = {
 };
 
 const check = process.argv.includes("--check");
-for (const [path, text] of Object.entries({ ...files, ...chart })) {
+const protos = { "src/serving/grpc/protos.json": protosJson() };
+for (const [path, text] of Object.entries({ ...files, ...chart, ...protos })) {
   const current = existsSync(path) ? readFileSync(path, "utf8") : "";
   if (current === text) continue;
   if (check) {
-    console.error(`${path} differs from what src/api says; run npm run generate and commit it`);
+    console.error(`${path} differs from what it is made from; run npm run generate and commit it`);
     process.exitCode = 1;
   } else {
     writeFileSync(path, text);

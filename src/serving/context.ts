@@ -28,7 +28,12 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 /** Reads a request's body, `{"context": {...}}`; none at all is an empty context, as flagd takes it.
  * @throws BadRequest */
 export function parseRequest(body: Buffer): Context {
-  if (body.length === 0) return {};
+  return body.length === 0 ? {} : contextOf(parseObject(body).context);
+}
+
+/** Reads a body that is a JSON object, within the bounds of a context.
+ * @throws BadRequest */
+export function parseObject(body: Buffer): Readonly<Record<string, unknown>> {
   const text = decode(body);
   const shape = shapeOf(text);
   // JSON.parse takes any depth; what walks the value afterwards does not.
@@ -39,7 +44,7 @@ export function parseRequest(body: Buffer): Context {
   walk.object(request, "", 0);
   if (walk.members !== shape.members)
     throw new BadRequest("INVALID_CONTEXT", "A key stands twice in one object; which of the two counts is not defined");
-  return contextOf(request.context);
+  return request;
 }
 
 /** Checks a context that came in another encoding, a protobuf Struct say.
@@ -50,7 +55,9 @@ export function checkedContext(context: unknown): Context {
   return checked;
 }
 
-function contextOf(context: unknown = {}): Context {
+/** @param context already within bounds
+ * @throws BadRequest */
+export function contextOf(context: unknown = {}): Context {
   if (!isObject(context)) throw new BadRequest("INVALID_CONTEXT", `context must be an object (got ${kindOf(context)})`);
   const { targetingKey } = context;
   if (targetingKey !== undefined && targetingKey !== null && typeof targetingKey !== "string")

@@ -8,8 +8,8 @@ export interface SetChange {
   readonly flagSet: string;
   /** Keys that were added, changed or removed. */
   readonly keys: ReadonlySet<string>;
-  /** Whether a browser could see any of it. */
-  readonly isClientVisible: boolean;
+  /** Those of them that browsers can, or could, see. */
+  readonly clientKeys: ReadonlySet<string>;
   /** Monotonic, when the earliest of it came in. */
   readonly sinceMs: number;
 }
@@ -24,7 +24,7 @@ const COALESCE_MS = 15;
 export class FlagStore {
   readonly #sets = new Map<string, FlagSet>();
   readonly #listeners = new Set<(change: SetChange) => void>();
-  readonly #pending = new Map<string, { keys: Set<string>; isClientVisible: boolean; sinceMs: number }>();
+  readonly #pending = new Map<string, { keys: Set<string>; clientKeys: Set<string>; sinceMs: number }>();
   readonly #clock: Clock;
   #timer: { cancel(): void } | undefined;
 
@@ -78,13 +78,11 @@ export class FlagStore {
   }
 
   #note({ flagSet, key }: ServedFlag, isClientVisible: boolean, urgent: boolean): void {
-    const pending = this.#pending.get(flagSet);
     const sinceMs = this.#clock.monotonicMs();
-    if (pending === undefined) this.#pending.set(flagSet, { keys: new Set([key]), isClientVisible, sinceMs });
-    else {
-      pending.keys.add(key);
-      pending.isClientVisible ||= isClientVisible;
-    }
+    const pending = this.#pending.get(flagSet) ?? { keys: new Set(), clientKeys: new Set(), sinceMs };
+    this.#pending.set(flagSet, pending);
+    pending.keys.add(key);
+    if (isClientVisible) pending.clientKeys.add(key);
     if (urgent) this.#timer?.cancel();
     if (urgent || this.#timer === undefined)
       this.#timer = this.#clock.after(urgent ? 0 : COALESCE_MS, () => this.#tell());

@@ -75,7 +75,7 @@ describe("FlagStore", () => {
     await clock.advance(20);
     store.remove("shop", "a");
     await clock.advance(20);
-    expect(changes.map(({ isClientVisible }) => isClientVisible)).toEqual([false, true, true, false]);
+    expect(changes.map(({ clientKeys }) => clientKeys.size)).toEqual([0, 1, 1, 0]);
   });
 
   test("keeps nothing of the sets that clients make up", () => {

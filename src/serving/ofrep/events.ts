@@ -44,9 +44,9 @@ export class EventStreams {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#most = options.most;
-    this.#store.subscribe(({ flagSet, isClientVisible }) => {
+    this.#store.subscribe(({ flagSet, clientKeys }) => {
       for (const listener of this.#listeners)
-        if (listener.flagSet === flagSet && (isClientVisible || listener.viewer === "server")) listener.tell();
+        if (listener.flagSet === flagSet && (clientKeys.size > 0 || listener.viewer === "server")) listener.tell();
     });
   }
 

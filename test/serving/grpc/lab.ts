@@ -1,0 +1,119 @@
+import { Client, credentials, type Metadata, Metadata as NewMetadata, type ServiceError } from "@grpc/grpc-js";
+import { pino } from "pino";
+import { systemClock } from "../../../src/kube/clock.ts";
+import { DeliveryCounts } from "../../../src/serving/delivery.ts";
+import { Feed } from "../../../src/serving/feed.ts";
+import { ConnectHandler } from "../../../src/serving/grpc/connect.ts";
+import { ConnectStreams } from "../../../src/serving/grpc/connect-streams.ts";
+import { evaluationHandlers } from "../../../src/serving/grpc/evaluation.ts";
+import { createGrpcServer, GrpcPort } from "../../../src/serving/grpc/listener.ts";
+import { evaluationService, syncService } from "../../../src/serving/grpc/protos.ts";
+import { OpenStreams } from "../../../src/serving/grpc/streams.ts";
+import { syncHandlers } from "../../../src/serving/grpc/sync.ts";
+import { Cors } from "../../../src/serving/http/cors.ts";
+import { Resolver } from "../../../src/serving/resolve.ts";
+import { FlagStore } from "../../../src/serving/store.ts";
+
+export interface GrpcLab {
+  readonly port: number;
+  readonly url: string;
+  readonly store: FlagStore;
+  readonly delivery: DeliveryCounts;
+  readonly lines: string[];
+  /** Ends all streams as a server that goes does. */
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Evaluation (gRPC and Connect) and sync on one port of loopback, with a store that the test fills.
+ * @param store of an earlier server, to be served again */
+export async function startGrpc(options: { port?: number; store?: FlagStore } = {}): Promise<GrpcLab> {
+  const store = options.store ?? new FlagStore();
+  const delivery = new DeliveryCounts(store, systemClock);
+  const lines: string[] = [];
+  const log = pino({ level: "debug" }, { write: (line: string) => void lines.push(line) });
+  const [streams, connectStreams] = [new OpenStreams(systemClock), new ConnectStreams(systemClock)];
+  const parts = {
+    resolver: new Resolver(store, delivery),
+    feed: new Feed(store, delivery, systemClock),
+    flagSet: "shop",
+    log,
+  };
+  const grpc = createGrpcServer();
+  for (const version of ["v1", "v2"] as const)
+    grpc.addService(evaluationService(version), evaluationHandlers(version, { ...parts, streams }));
+  grpc.addService(syncService, syncHandlers({ store, delivery, streams, flagSet: "shop" }));
+  const connect = new ConnectHandler({ ...parts, streams: connectStreams, cors: new Cors(["*"]) });
+  const port = new GrpcPort(grpc, (request, response) => void connect.answer(request, response), systemClock);
+  await new Promise<void>((resolve) => port.net.listen(options.port ?? 0, "127.0.0.1", resolve));
+  const drain = async () => void (await Promise.all([streams.drain(0), connectStreams.drain(0)]));
+  return {
+    port: port.port,
+    url: `http://127.0.0.1:${port.port}`,
+    store,
+    delivery,
+    lines,
+    drain,
+    stop: () => port.close(),
+  };
+}
+
+/** A gRPC client without a provider around it. */
+export class PlainClient {
+  readonly #client: Client;
+
+  constructor(port: number, options: object = {}) {
+    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), options);
+  }
+
+  /** @param method as `flagd.evaluation.v2.Service/ResolveBoolean` */
+  ask(method: string, request: object, selector?: string): Promise<Record<string, unknown>> {
+    const { requestSerialize, responseDeserialize } = methodOf(method);
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        `/${method}`,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadataOf(selector),
+        (error: ServiceError | null, answer?: object) =>
+          error === null ? resolve(answer as Record<string, unknown>) : reject(error),
+      );
+    });
+  }
+
+  /** What a stream says, until it ends; `ended` is its status. */
+  listen(method: string, request: object, selector?: string) {
+    const { requestSerialize, responseDeserialize } = methodOf(method);
+    const messages: Record<string, unknown>[] = [];
+    const call = this.#client.makeServerStreamRequest(
+      `/${method}`,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      metadataOf(selector),
+    );
+    call.on("data", (message: Record<string, unknown>) => messages.push(message));
+    const ended = new Promise<{ code: number; details: string }>((resolve) => call.on("status", resolve));
+    call.on("error", () => undefined);
+    return { messages, ended, stop: () => call.cancel() };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function methodOf(method: string) {
+  const [service = "", name = ""] = method.split("/");
+  const version = /evaluation\.(v1|v2)/.exec(service)?.[1];
+  const definition = (version === undefined ? syncService : evaluationService(version as "v1" | "v2"))[name];
+  if (definition === undefined) throw new Error(`There is no ${method}`);
+  return definition;
+}
+
+function metadataOf(selector: string | undefined): Metadata {
+  const metadata = new NewMetadata();
+  if (selector !== undefined) metadata.set("flagd-selector", selector);
+  return metadata;
+}
