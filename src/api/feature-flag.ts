@@ -29,20 +29,24 @@ const flagKey = (description: string) =>
     });
 
 const MOST_VARIANTS = 50;
-const variantsOf = (value: z.ZodType, description: string) =>
+const variantsOf = <Value extends z.ZodType>(value: Value, description: string, ...rules: readonly CelRule[]) =>
   z
     .record(z.string(), value)
     .meta({
       description,
       maxProperties: MOST_VARIANTS,
-      ...cel({ rule: "self.size() > 0", message: "must have at least one variant" }, variantNameRule),
+      ...cel({ rule: "self.size() > 0", message: "must have at least one variant" }, variantNameRule, ...rules),
     })
     .optional();
+const MOST_NUMBER = Number.MAX_SAFE_INTEGER;
 const variants = z
   .object({
     boolean: variantsOf(z.boolean(), 'True or false: {"on": true, "off": false}. YAML needs the quotes.'),
     string: variantsOf(z.string().max(65_536), "Text."),
-    number: variantsOf(z.number(), "Numbers."),
+    number: variantsOf(z.number(), "Numbers.", {
+      rule: `self.all(name, self[name] >= -${MOST_NUMBER}.0 && self[name] <= ${MOST_NUMBER}.0)`,
+      message: `numbers must be within ±${MOST_NUMBER}, or clients would lose digits`,
+    }),
     object: variantsOf(
       z.record(z.string(), z.unknown()).meta({ "x-kubernetes-preserve-unknown-fields": true }),
       "JSON objects, at most 64 KiB each.",

@@ -3,19 +3,23 @@ import { RESERVED } from "../../api/targeting.ts";
 import { parseShare, UnitError } from "../../api/units.ts";
 import { FlagInvalid } from "./invalid.ts";
 
-/** What a FeatureFlag asks for with every default filled in and every unit converted: shares in parts of 100 000, times in
- * milliseconds since 1970. Two specs that ask for the same have equal settings. */
-export interface FlagSettings {
+/** What must be known of a flag to make it safe: enough to serve `safeVariant`, whatever is wrong with the rest of its spec. */
+export interface SafeSettings {
   readonly key: string;
   readonly flagSet: string;
   readonly namespace: string;
-  readonly enabled: boolean;
+  readonly class: "release" | "experiment" | "ops" | "killSwitch";
+  readonly visibility: "server" | "client";
   readonly type: FlagType;
   readonly variants: Readonly<Record<string, unknown>>;
   readonly control: string; // what everyone gets whom nothing else treats
   readonly safe: string;
-  readonly class: "release" | "experiment" | "ops" | "killSwitch";
-  readonly visibility: "server" | "client";
+}
+
+/** What a FeatureFlag asks for with every default filled in and every unit converted: shares in parts of 100 000, times in
+ * milliseconds since 1970. Two specs that ask for the same have equal settings. */
+export interface FlagSettings extends SafeSettings {
+  readonly enabled: boolean;
   readonly stickiness: Stickiness;
   readonly targets: readonly { readonly variant: string; readonly keys: readonly string[] }[];
   readonly rules: readonly FlagRule[];
@@ -60,32 +64,48 @@ export const WHOLE = 100_000;
  * @throws FlagInvalid for what the API server refuses too, should another version of the CRD have let it in */
 export function flagSettingsOf(flag: FeatureFlag): FlagSettings {
   try {
-    return read(flag);
+    const settings = read(flag);
+    checkVariants(settings);
+    checkTargets(settings);
+    checkAttribute(settings.stickiness.attribute, "spec.stickiness.attribute");
+    return settings;
   } catch (error) {
     if (error instanceof UnitError) throw new FlagInvalid("SpecImpossible", error.message);
     throw error;
   }
 }
 
-function read(flag: FeatureFlag): FlagSettings {
-  const { spec } = flag;
+/** The part of the settings that making a flag safe needs.
+ * @throws FlagInvalid */
+export function safeSettingsOf(flag: FeatureFlag): SafeSettings {
+  const { spec, metadata } = flag;
   const [type, variants] = variantsOf(spec.variants);
   const control = spec.defaultVariant ?? "off";
-  const key = keyOf(flag);
-  const settings: FlagSettings = {
-    key,
+  const safe = spec.safeVariant ?? control;
+  if (!Object.hasOwn(variants, safe)) throw unknownVariant("safeVariant", safe, variants);
+  checkValues(variants, type);
+  return {
+    key: keyOf(flag),
     flagSet: flagSetOf(flag),
-    namespace: flag.metadata.namespace ?? "",
-    enabled: spec.enabled ?? true,
+    namespace: metadata.namespace ?? "",
+    class: spec.class ?? "release",
+    visibility: spec.visibility ?? "server",
     type,
     variants,
     control,
-    safe: spec.safeVariant ?? control,
-    class: spec.class ?? "release",
-    visibility: spec.visibility ?? "server",
+    safe,
+  };
+}
+
+function read(flag: FeatureFlag): FlagSettings {
+  const { spec } = flag;
+  const safeSettings = safeSettingsOf(flag);
+  return {
+    ...safeSettings,
+    enabled: spec.enabled ?? true,
     stickiness: {
       attribute: spec.stickiness?.attribute ?? "targetingKey",
-      seed: spec.stickiness?.seed ?? key,
+      seed: spec.stickiness?.seed ?? safeSettings.key,
       missing: spec.stickiness?.missing ?? "control",
     },
     targets: spec.targets ?? [],
@@ -93,9 +113,6 @@ function read(flag: FeatureFlag): FlagSettings {
     prerequisites: spec.prerequisites ?? [],
     strategy: strategyOf(spec),
   };
-  checkVariants(settings);
-  checkTargets(settings);
-  return settings;
 }
 
 /** What programs ask for. */
@@ -117,7 +134,7 @@ export function flagSetOf({ spec, metadata }: FeatureFlag): string {
   return flagSet;
 }
 
-function variantsOf(variants: FlagVariants = { boolean: { on: true, off: false } }): [FlagType, object & FlagValues] {
+function variantsOf(variants: FlagVariants = { boolean: { on: true, off: false } }): [FlagType, FlagValues] {
   for (const type of ["boolean", "string", "number", "object"] as const) {
     const values = variants[type];
     if (values !== undefined) return [type, values as FlagValues];
@@ -151,10 +168,9 @@ function strategyOf(spec: FeatureFlagSpec): Strategy {
   return { kind: "progressive", mode: progressive.mode ?? "continuous", ...growth };
 }
 
-function checkVariants({ variants, control, safe, targets, rules, strategy }: FlagSettings): void {
+function checkVariants({ variants, control, targets, rules, strategy }: FlagSettings): void {
   const named: readonly (readonly [path: string, variant: string])[] = [
     ["defaultVariant", control],
-    ["safeVariant", safe],
     ...targets.map(({ variant }, i) => [`targets[${i}].variant`, variant] as const),
     ...rules.map(({ serve }, i) => [`rules[${i}].serve`, serve] as const),
     ...(strategy.kind === "percentage"
@@ -164,9 +180,34 @@ function checkVariants({ variants, control, safe, targets, rules, strategy }: Fl
   ];
   const unknown = named.find(([, variant]) => !Object.hasOwn(variants, variant));
   if (unknown === undefined) return;
-  const [path, variant] = unknown;
+  throw unknownVariant(...unknown, variants);
+}
+
+function unknownVariant(path: string, variant: string, variants: FlagValues): FlagInvalid {
   const known = Object.keys(variants).join(", ");
-  throw new FlagInvalid("VariantUnknown", `spec.${path} must be one of variants: ${known} (got "${variant}")`);
+  return new FlagInvalid("VariantUnknown", `spec.${path} must be one of variants: ${known} (got "${variant}")`);
+}
+
+const MOST_CHARACTERS = 65_536;
+
+/** What CEL cannot see: how much an object holds. */
+function checkValues(variants: FlagValues, type: FlagType): void {
+  for (const [name, value] of Object.entries(variants)) {
+    const { length } = JSON.stringify(value);
+    if (type === "object" && length > MOST_CHARACTERS)
+      throw new FlagInvalid(
+        "TooLarge",
+        `spec.variants.object.${name} must be at most 64 KiB of JSON (got ${length} characters)`,
+      );
+  }
+}
+
+/** An attribute that leads into what every object of JavaScript has.
+ * @throws FlagInvalid */
+export function checkAttribute(attribute: string, path: string): void {
+  const reserved = attribute.split(".").find((name) => (RESERVED as readonly string[]).includes(name));
+  if (reserved !== undefined)
+    throw new FlagInvalid("ConditionRefused", `${path} must not name ${reserved} (got "${attribute}")`);
 }
 
 /** A key that stands in two targets would make their order decide. */
