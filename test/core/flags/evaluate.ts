@@ -37,7 +37,7 @@ export function evaluator(definition: FlagDefinition, interpreted = false): Ask 
   const [type] = Object.values(definition.variants).map((value) => typeof value);
   const core = new FlagdCore(storage, silent);
   return (context = {}, atMs = NOW) => {
-    vi.setSystemTime(atMs);
+    if (Date.now() !== atMs) vi.setSystemTime(atMs);
     const { value, variant, reason, errorCode } = core.resolve(
       type as "string",
       "flag",
