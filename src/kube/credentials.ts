@@ -28,6 +28,28 @@ export function loadKubeConfig(path?: string, environment: NodeJS.ProcessEnv = p
   return config;
 }
 
+/** What a person at a terminal means: the file that is named, else KUBECONFIG and ~/.kube/config, else the Pod's own account.
+ * @param choice `context` by name; left out, the current one
+ * @throws Error where there is none, or no such context: then it names those that exist */
+export function loadPersonsKubeConfig(choice: { readonly path?: string; readonly context?: string }): KubeConfig {
+  const config = new KubeConfig();
+  if (choice.path !== undefined) config.loadFromFile(choice.path);
+  else config.loadFromDefault();
+  const { context } = choice;
+  if (context === undefined) return config;
+  if (config.getContextObject(context) === null) {
+    const names = config.getContexts().map(({ name }) => name);
+    throw new Error(`There is no context "${context}" in the kubeconfig; it has ${names.join(", ") || "none"}`);
+  }
+  config.setCurrentContext(context);
+  return config;
+}
+
+/** The namespace of the current context; "default" where it names none. */
+export function namespaceOf(config: KubeConfig): string {
+  return config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
+}
+
 /** The address of the cluster that a kubeconfig points at.
  * @throws Error with what to do */
 export function serverOf(config: KubeConfig): string {

@@ -11,6 +11,8 @@ export interface ReflectorOptions {
   /** Watches this namespace alone, and fills that part of the store. */
   readonly namespace?: string;
   readonly labelSelector?: string;
+  /** What is outside is as if it did not exist. */
+  readonly fieldSelector?: string;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly log?: Logger;
@@ -159,12 +161,12 @@ export class Reflector<T extends KubeObject> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { pageSize = 500, labelSelector } = this.#options;
+    const { pageSize = 500, labelSelector, fieldSelector } = this.#options;
     const items: T[] = [];
     let next: string | undefined;
     let version = "0";
     do {
-      const page: Page<T> = await this.#page(signal, { limit: pageSize, continue: next, labelSelector });
+      const page: Page<T> = await this.#page(signal, { limit: pageSize, continue: next, labelSelector, fieldSelector });
       for (const item of page.items) items.push(this.#strip(item));
       version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
@@ -290,8 +292,8 @@ export class Reflector<T extends KubeObject> {
     start: string | undefined,
     timeoutSeconds: number,
   ): Readonly<Record<string, string | number | boolean | undefined>> {
-    const { labelSelector } = this.#options;
-    const common = { watch: true, allowWatchBookmarks: true, labelSelector, timeoutSeconds };
+    const { labelSelector, fieldSelector } = this.#options;
+    const common = { watch: true, allowWatchBookmarks: true, labelSelector, fieldSelector, timeoutSeconds };
     if (start !== undefined) return { ...common, resourceVersion: start };
     return { ...common, sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" };
   }

@@ -2,12 +2,19 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { request as send } from "undici";
 import { restRequestSeconds, restRequests } from "../telemetry/metrics.ts";
 import { type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
-import { type Connection, Credentials, loadKubeConfig, serverOf } from "./credentials.ts";
+import {
+  type Connection,
+  Credentials,
+  loadKubeConfig,
+  loadPersonsKubeConfig,
+  namespaceOf,
+  serverOf,
+} from "./credentials.ts";
 import { ApiError, errorOf } from "./errors.ts";
 import { readLines } from "./lines.ts";
 import { ServerTime } from "./server-time.ts";
 
-export { loadKubeConfig };
+export { loadKubeConfig, loadPersonsKubeConfig, namespaceOf, serverOf };
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
