@@ -24,6 +24,10 @@ export const rolloutStatus = z.object({
       effectiveBp: z.int(),
     })
     .optional(),
+  wanted: z
+    .object({ revision: text(63), images: z.array(text(1024)).max(16) })
+    .optional()
+    .meta({ description: "What the spec asks for now; requests are made about this revision." }),
   stable: side.optional(),
   canary: side.optional(),
   progress: z

@@ -44,6 +44,7 @@ export function statusOf(
     message: target.message.slice(0, 1024),
     step: stepOf(world, target, now),
     weights: weightsOf(world, target),
+    ...wantedOf(world),
     ...sides(world, target),
     progress: progressOf(world, target, orders, now),
     ...bakeOf(world, target, now),
@@ -118,6 +119,12 @@ function weightsOf(world: World, target: Target): NonNullable<RolloutStatus["wei
     writtenBp,
     effectiveBp,
   };
+}
+
+/** What people's requests are about, also before a release has begun. */
+function wantedOf({ wanted }: World): Pick<RolloutStatus, "wanted"> {
+  if (wanted === undefined) return {};
+  return { wanted: { revision: wanted.hash, images: imagesOf(wanted.template).slice(0, 16) } };
 }
 
 function sides(world: World, target: Target): Pick<RolloutStatus, "stable" | "canary"> {
