@@ -9,6 +9,7 @@ import { killSwitchCrd, killSwitchSpec, killSwitchStatus } from "../src/api/kill
 import { rolloutCrd, rolloutSpec } from "../src/api/rollout.ts";
 import { rolloutStatus } from "../src/api/rollout-status.ts";
 import { chartCrd, chartReadme } from "./chart.ts";
+import { cliReference } from "./cli-reference.ts";
 import { protosJson } from "./protos.ts";
 import { referenceOf } from "./reference.ts";
 
@@ -92,8 +93,8 @@ const chart: Readonly<Record<string, string>> = {
 };
 
 const check = process.argv.includes("--check");
-const protos = { "src/serving/grpc/protos.json": protosJson() };
-for (const [path, text] of Object.entries({ ...files, ...chart, ...protos })) {
+const others = { "src/serving/grpc/protos.json": protosJson(), "docs/reference/cli.md": cliReference() };
+for (const [path, text] of Object.entries({ ...files, ...chart, ...others })) {
   const current = existsSync(path) ? readFileSync(path, "utf8") : "";
   if (current === text) continue;
   if (check) {

@@ -18,6 +18,7 @@ const NO_REASONS = new Set([
   ...["Fail", "Hold", "Pass", "Continue", "Unsure", "Error"], // verdicts
   ...["Ready", "True", "False", "Normal", "Warning"], // conditions and Events
   ...["Undecidable"], // an error
+  ...["In", "NotIn", "Exists", "DoesNotExist"], // operators of label selectors
   ...["Accepted", "ResolvedRefs", "PartiallyInvalid", "Gateway", "ExternalName"], // others' words
 ]);
 

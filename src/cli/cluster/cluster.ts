@@ -1,0 +1,79 @@
+import type { KubeObject } from "../../api/kubernetes.ts";
+import { ApiError } from "../../kube/errors.ts";
+import { defineResource, pathOf, Resources, type ResourceType } from "../../kube/resource.ts";
+import { ApiClient, loadPersonsKubeConfig, namespaceOf, serverOf } from "../../kube/transport.ts";
+import { CliError } from "../errors.ts";
+
+/** The kinds that the commands read. */
+export const KINDS = {
+  rollouts: defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts"),
+  deployments: defineResource("apps/v1", "Deployment", "deployments"),
+  replicaSets: defineResource("apps/v1", "ReplicaSet", "replicasets"),
+  revisions: defineResource("apps/v1", "ControllerRevision", "controllerrevisions"),
+  pods: defineResource("v1", "Pod", "pods"),
+  leases: defineResource("coordination.k8s.io/v1", "Lease", "leases"),
+} as const;
+
+export interface Choice {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly namespace?: string;
+}
+
+/** The cluster that a person means, and the namespace in it. */
+export class Cluster {
+  readonly client: ApiClient;
+  readonly resources: Resources;
+  readonly namespace: string;
+  readonly server: string;
+
+  /** @throws CliError where no cluster is named */
+  constructor({ kubeconfig, context, namespace }: Choice) {
+    const choice = {
+      ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
+      ...(context === undefined ? {} : { context }),
+    };
+    try {
+      const config = loadPersonsKubeConfig(choice);
+      this.server = serverOf(config);
+      this.namespace = namespace ?? namespaceOf(config);
+      this.client = new ApiClient(() => loadPersonsKubeConfig(choice), { userAgent: "kubectl-zenith" });
+    } catch (error) {
+      throw new CliError(sentence(error), "see kubectl config get-contexts, or name a file with --kubeconfig");
+    }
+    this.resources = new Resources(this.client, "kubectl-zenith");
+  }
+
+  /** What a person may not read, or a cluster lacks, is undefined: they see the rest. */
+  async listIfAllowed<T extends KubeObject>(
+    type: ResourceType,
+    namespace: string,
+    labelSelector?: string,
+  ): Promise<T[] | undefined> {
+    try {
+      return await this.resources.list<T>(type, namespace, { labelSelector });
+    } catch (error) {
+      if (error instanceof ApiError && (error.kind === "forbidden" || error.kind === "notFound")) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether the cluster serves Rollouts at all. */
+  async knowsRollouts(): Promise<boolean> {
+    try {
+      await this.client.request({ method: "GET", path: pathOf(KINDS.rollouts, this.namespace), query: { limit: 1 } });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.kind === "notFound") return false;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.client.close();
+  }
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

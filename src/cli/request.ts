@@ -1,0 +1,144 @@
+import { randomBytes } from "node:crypto";
+import { ANNOTATION_REQUEST, formatRequest, parseRequest, type Request } from "../api/request.ts";
+import type { Rollout } from "../api/rollout.ts";
+import { systemClock } from "../kube/clock.ts";
+import { isKind } from "../kube/errors.ts";
+import { KINDS } from "./cluster/cluster.ts";
+import { findOperator } from "./cluster/operator.ts";
+import { readRollout } from "./cluster/rollouts.ts";
+import { Watch } from "./cluster/watch.ts";
+import { CliError, EXIT } from "./errors.ts";
+import type { Session } from "./session.ts";
+
+/** How a request was answered: "accepted", or "refused: " and why. */
+export interface Answer {
+  readonly value: string;
+  readonly result: string;
+  readonly at: string;
+}
+
+/** What stands in the annotation and has no answer yet. */
+export function unanswered({ metadata, status }: Rollout): string | undefined {
+  const value = metadata.annotations?.[ANNOTATION_REQUEST];
+  return value === status?.lastRequest?.value ? undefined : value;
+}
+
+/** What to do about a request that stands there unanswered. Pure.
+ * - "write": nothing is in the way, or an abort comes, which goes before everything
+ * - "join": the same abort was asked for already; its answer is ours
+ * - "wait": another's request comes first; above all an abort is never written over */
+export function turnOf(standing: string | undefined, verb: string): "write" | "join" | "wait" {
+  if (standing === undefined) return "write";
+  const isAbort = parseRequest(standing)?.verb === "abort";
+  if (verb !== "abort") return "wait";
+  return isAbort ? "join" : "write";
+}
+
+const TRIES = 5;
+
+/** Asks the operator for something about the present revision, and waits for its answer.
+ * @param rollout as its person saw it: what they ask for is about its revision
+ * @throws CliError where there is no answer in time */
+export async function ask(
+  session: Session,
+  rollout: Rollout,
+  wish: Pick<Request, "verb" | "argument">,
+  timeoutMs: number,
+): Promise<Answer> {
+  const { cluster, io } = session;
+  const ends = new AbortController();
+  const signal = AbortSignal.any([io.signal, ends.signal]);
+  const watch = new Watch(cluster, signal, (sentence) => session.warn(sentence));
+  const { name } = rollout.metadata;
+  const { namespace } = cluster;
+  const store = watch.store<Rollout>(KINDS.rollouts, { namespace, fieldSelector: `metadata.name=${name}` });
+  const dueMs = systemClock.monotonicMs() + timeoutMs;
+  /** Resolves once a look at the Rollout gives something. */
+  const until = async <T>(what: string, look: (rollout: Rollout) => T | undefined): Promise<T> => {
+    for (;;) {
+      const leftMs = dueMs - systemClock.monotonicMs();
+      const running = await watch.next(Math.max(1, Math.min(leftMs, 1_000)));
+      const now = store.get(namespace, name);
+      const found = now === undefined ? undefined : look(now);
+      if (found !== undefined) return found;
+      if (!running) throw new CliError("interrupted", undefined, 130);
+      if (leftMs <= 0) throw await tooLate(session, what, timeoutMs);
+    }
+  };
+  try {
+    const turn = turnOf(unanswered(rollout), wish.verb);
+    const standing = unanswered(rollout) ?? "";
+    if (turn === "wait")
+      await until(`"${standing.split("@")[0]}", which someone asked for before and`, (now) =>
+        unanswered(now) === standing ? undefined : true,
+      );
+    const value = turn === "join" ? standing : await write(session, rollout, wish);
+    return await until(`"${wish.verb}", which`, (now) => answerIn(now, value));
+  } finally {
+    ends.abort();
+  }
+}
+
+/** @throws CliError where another's request took the place of ours before it was seen */
+function answerIn(now: Rollout, value: string): Answer | undefined {
+  const { lastRequest } = now.status ?? {};
+  if (lastRequest?.value === value) return lastRequest;
+  const standing = now.metadata.annotations?.[ANNOTATION_REQUEST];
+  if (standing === undefined || standing === value) return undefined;
+  const theirs = parseRequest(standing)?.verb ?? "something";
+  if (standing !== lastRequest?.value) return undefined; // The watch may show what was there before ours.
+  throw new CliError(`Someone asked for "${theirs}" at the same moment, and only that was seen`, "look, and ask again");
+}
+
+/** Writes the annotation over what was read, and never over what came since. */
+async function write(session: Session, seen: Rollout, { verb, argument }: Pick<Request, "verb" | "argument">) {
+  const { cluster } = session;
+  const hash = presentRevision(seen);
+  const request = {
+    verb,
+    ...(argument === undefined ? {} : { argument }),
+    hash,
+    nonce: randomBytes(6).toString("hex"),
+  };
+  const value = formatRequest(request);
+  const { apiVersion, kind } = seen;
+  const ref = { apiVersion, kind, namespace: cluster.namespace, name: seen.metadata.name };
+  for (let tries = 1; ; tries++) {
+    const now = await readRollout(cluster, seen.metadata.name);
+    if (turnOf(unanswered(now), verb) !== "write")
+      throw new CliError(
+        `Someone asked for "${unanswered(now)?.split("@")[0]}" at the same moment`,
+        "wait for its answer, and ask again",
+      );
+    const { resourceVersion } = now.metadata;
+    try {
+      await cluster.resources.mergePatch(ref, {
+        metadata: { resourceVersion, annotations: { [ANNOTATION_REQUEST]: value } },
+      });
+      return value;
+    } catch (error) {
+      if (!isKind(error, "conflict") || tries === TRIES) throw error;
+    }
+  }
+}
+
+/** The revision that the spec asks for, as the operator last saw it.
+ * @throws CliError where no operator has looked at it */
+export function presentRevision({ metadata, status }: Rollout): string {
+  const revision = status?.wanted?.revision ?? status?.canary?.revision ?? status?.stable?.revision;
+  if (revision !== undefined) return revision;
+  throw new CliError(
+    `No operator has looked at Rollout "${metadata.name}" yet`,
+    "is one running? kubectl zenith version tells",
+  );
+}
+
+async function tooLate(session: Session, what: string, timeoutMs: number): Promise<CliError> {
+  const presence = await findOperator(session.cluster);
+  const why = presence.kind === "gone" ? `: ${presence.message}` : "";
+  const hint =
+    presence.kind === "gone"
+      ? "start the operator; it will answer then, as the request stands in the Rollout's annotation"
+      : "see kubectl zenith get, and the operator's log";
+  return new CliError(`${what} is not answered after ${timeoutMs / 1000} s${why}`, hint, EXIT.timeout);
+}

@@ -1,0 +1,61 @@
+import { Cluster } from "./cluster/cluster.ts";
+import { CliError } from "./errors.ts";
+import { type Io, type Style, styleFor } from "./io.ts";
+
+/** What every command takes. */
+export interface GlobalOptions {
+  readonly namespace?: string;
+  readonly context?: string;
+  readonly kubeconfig?: string;
+  readonly color: boolean;
+}
+
+/** One run of one command: the terminal, how to write on it, and the cluster, opened when it is asked for. */
+export class Session {
+  readonly io: Io;
+  readonly style: Style;
+  readonly #options: GlobalOptions;
+  #cluster: Cluster | undefined;
+
+  constructor(io: Io, options: GlobalOptions) {
+    this.io = io;
+    this.style = styleFor(io, options.color);
+    this.#options = options;
+  }
+
+  /** @throws CliError where the kubeconfig names none */
+  get cluster(): Cluster {
+    this.#cluster ??= new Cluster(this.#options);
+    return this.#cluster;
+  }
+
+  /** Writes lines, each ended. */
+  print(...lines: readonly string[]): void {
+    if (lines.length > 0) this.io.out(`${lines.join("\n")}\n`);
+  }
+
+  /** To people alone: what is piped on must not hold it. */
+  note(line: string): void {
+    this.io.err(`${line}\n`);
+  }
+
+  warn(line: string): void {
+    this.note(`${this.style.yellow("Warning:")} ${line}`);
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster?.close();
+  }
+}
+
+/** `web` of what people may type: `web`, `rollout/web`, `zr/web`, `rollouts.zenith.sh/web`.
+ * @throws CliError where another kind is named */
+export function nameOf(argument: string, kinds: readonly string[]): string {
+  const [kind, name, ...more] = argument.split("/");
+  if (name === undefined) return argument;
+  if (more.length > 0 || name === "" || !kinds.includes((kind ?? "").toLowerCase()))
+    throw new CliError(`"${argument}" names no ${kinds[0]}`, `write its name alone, or ${kinds[0]}/NAME`);
+  return name;
+}
+
+export const ROLLOUT_KINDS = ["rollout", "rollouts", "zr", "rollout.zenith.sh", "rollouts.zenith.sh"] as const;

@@ -1,0 +1,35 @@
+import type { Io } from "../../src/cli/io.ts";
+import { runCli } from "../../src/cli/program.ts";
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in this process, without a cluster: what has none to ask. */
+export async function runOffline(
+  argv: readonly string[],
+  given: { input?: string; files?: Readonly<Record<string, string>>; environment?: Io["environment"] } = {},
+): Promise<Ran> {
+  let [out, err] = ["", ""];
+  const code = await runCli(argv, {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    isTerminal: false,
+    columns: () => 120,
+    environment: given.environment ?? { LANG: "C.UTF-8" },
+    readInput: async () => given.input ?? "",
+    readFile: (path) => {
+      const text = given.files?.[path];
+      if (text === undefined) throw new Error(`ENOENT: no such file or directory, open '${path}'`);
+      return text;
+    },
+    signal: new AbortController().signal,
+  });
+  return { code, out, err };
+}
