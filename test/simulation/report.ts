@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { NAMES, STAGES } from "./happenings.ts";
 import keptSeeds from "./kept-seeds.json" with { type: "json" };
 import { catchPlanted, PLANTED } from "./planted.ts";
+import { playAll, THREADS } from "./players.ts";
 import { type Outcome, play } from "./run.ts";
 
 const KEPT = new URL("kept-seeds.json", import.meta.url);
@@ -9,44 +10,61 @@ const KEPT = new URL("kept-seeds.json", import.meta.url);
 /** From so many seeds on a cell that stays empty is a failure. */
 const ENOUGH = 2_000;
 
+/** The canary Service is made for the first canary. */
+const IMPOSSIBLE: readonly string[] = ["deleteCanaryService × Starting"];
+
 export interface Options {
   readonly seeds: number;
   readonly from: number;
-  readonly story: boolean;
+  readonly threads?: number;
 }
 
 /** Plays the seeds, and those that once failed; prints what was met and what was broken.
  * @returns the exit code */
-export function report({ seeds, from, story }: Options): number {
+export async function report({ seeds, from, threads = THREADS }: Options): Promise<number> {
   const met = new Map<string, number>();
   const ends = new Map<string, number>();
   const broken: Outcome[] = [];
-  const kept = story ? [] : keptSeeds.map(({ seed }) => seed);
+  const kept = keptSeeds.map(({ seed }) => seed);
   const all = [...kept, ...Array.from({ length: seeds }, (_, i) => from + i)];
   const started = performance.now();
   let passes = 0;
-  for (const seed of all) {
-    const outcome = play(seed);
+  await playAll(all, threads, (outcome) => {
     passes += outcome.passes;
     add(ends, outcome.end);
     for (const [cell, count] of outcome.met) met.set(cell, (met.get(cell) ?? 0) + count);
-    if (story) console.log(outcome.story.join("\n"));
-    if (outcome.violations.length === 0) continue;
+    if (outcome.violations.length === 0) return;
     broken.push(outcome);
-    if (!kept.includes(seed)) keep(outcome);
-    if (!story && broken.length === 1) console.log(outcome.story.join("\n"));
-    for (const { invariant, message } of outcome.violations) console.log(`seed ${seed}: ${invariant} ${message}`);
-  }
+    if (!kept.includes(outcome.seed)) keep(outcome);
+    if (broken.length === 1) console.log(outcome.story.join("\n"));
+    console.log(wrongs(outcome));
+  });
   const seconds = (performance.now() - started) / 1_000;
-  if (!story) console.log(table(met));
-  const empty = emptyCells(met);
+  const empty = seeds >= ENOUGH ? emptyCells(met) : [];
+  const ended = [...ends].map(([end, n]) => `${n} ${end}`).join(", ");
+  console.log(table(met));
   console.log(
-    `${all.length} seeds, ${passes} passes in ${seconds.toFixed(1)} s: ${(all.length / seconds).toFixed(0)} seeds a second; they ended ${[...ends].map(([end, n]) => `${n} ${end}`).join(", ")}`,
+    `${all.length} seeds, ${passes} passes in ${seconds.toFixed(1)} s: ${(all.length / seconds).toFixed(0)} seeds a second; they ended ${ended}`,
   );
-  if (seeds >= ENOUGH) for (const cell of empty) console.log(`never met: ${cell}`);
-  if (broken.length > 0)
-    console.log(`${broken.length} seeds broke an invariant: ${broken.map(({ seed }) => seed).join(", ")}`);
-  return broken.length > 0 || (seeds >= ENOUGH && empty.length > 0) ? 1 : 0;
+  for (const cell of empty) console.log(`never met: ${cell}`);
+  const seedsBroken = broken.map(({ seed }) => seed).sort((a, b) => a - b);
+  console.log(`${broken.length} violations${broken.length === 0 ? "" : `, of seeds ${seedsBroken.join(", ")}`}`);
+  return broken.length > 0 || empty.length > 0 ? 1 : 0;
+}
+
+/** Plays one seed, and prints its story.
+ * @returns the exit code */
+export function tell(seed: number): number {
+  const outcome = play(seed);
+  console.log(outcome.story.join("\n"));
+  if (outcome.violations.length === 0) return 0;
+  console.log(wrongs(outcome));
+  keep(outcome);
+  return 1;
+}
+
+function wrongs({ seed, violations }: Outcome): string {
+  return violations.map(({ invariant, message }) => `seed ${seed}: ${invariant} ${message}`).join("\n");
 }
 
 /** A seed that failed is played again in every run from now on. */
@@ -81,7 +99,9 @@ function add(counts: Map<string, number>, key: string): void {
 }
 
 function emptyCells(met: ReadonlyMap<string, number>): string[] {
-  return NAMES.flatMap((name) => STAGES.map((stage) => `${name} × ${stage}`)).filter((cell) => !met.has(cell));
+  return NAMES.flatMap((name) => STAGES.map((stage) => `${name} × ${stage}`)).filter(
+    (cell) => !met.has(cell) && !IMPOSSIBLE.includes(cell),
+  );
 }
 
 /** How often each thing met each stage of a release. */

@@ -6,49 +6,54 @@ export class PatchError extends Error {
   override name = "PatchError";
 }
 
-type Parent = Record<string, unknown> | unknown[];
-
-/** Applies the operations of RFC 6902 that Zenith uses. The document given stays as it was.
+/** Applies the operations of RFC 6902 that Zenith uses. The document given stays as it was; what no operation touches is
+ * shared with it.
  * @throws PatchError where a test fails, or a path leads nowhere */
 export function applyPatch<T>(document: T, operations: readonly JsonPatchOperation[]): T {
-  const root: Record<string, unknown> = { "": structuredClone(document) };
-  for (const operation of operations) apply(root, operation);
-  return root[""] as T;
+  const patched = operations.reduce<unknown>((root, operation) => changed(root, keysOf(operation), operation), {
+    "": document,
+  });
+  return (patched as Record<string, T>)[""] as T;
 }
 
-function apply(root: Record<string, unknown>, operation: JsonPatchOperation): void {
-  const keys = operation.path.split("/").map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
-  const last = keys.pop() as string;
-  const parent = keys.reduce<unknown>((at, key) => read(at, key, operation), root);
-  if (typeof parent !== "object" || parent === null) throw nowhere(operation);
-  const at = parent as Parent;
+function keysOf({ path }: JsonPatchOperation): string[] {
+  return path.split("/").map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** The value with what the operation makes of it at those keys. */
+function changed(at: unknown, [key = "", ...rest]: readonly string[], operation: JsonPatchOperation): unknown {
+  if (rest.length > 0) return withMember(at, key, changed(read(at, key, operation), rest, operation));
+  if (typeof at !== "object" || at === null) throw nowhere(operation);
   switch (operation.op) {
     case "add":
-      add(at, last, structuredClone(operation.value), operation);
-      return;
+      return added(at, key, operation.value, operation);
     case "replace":
-      read(at, last, operation);
-      (at as Record<string, unknown>)[last] = structuredClone(operation.value);
-      return;
+      read(at, key, operation);
+      return withMember(at, key, operation.value);
     case "remove":
-      read(at, last, operation);
-      if (Array.isArray(at)) at.splice(Number(last), 1);
-      else delete at[last];
-      return;
+      read(at, key, operation);
+      return without(at, key);
     case "test":
-      if (!isDeepStrictEqual(read(at, last, operation), operation.value))
-        throw new PatchError(`Test failed: ${operation.path} is not ${JSON.stringify(operation.value)}`);
+      if (isDeepStrictEqual(read(at, key, operation), operation.value)) return at;
+      throw new PatchError(`Test failed: ${operation.path} is not ${JSON.stringify(operation.value)}`);
   }
 }
 
-function add(at: Parent, key: string, value: unknown, operation: JsonPatchOperation): void {
-  if (!Array.isArray(at)) {
-    at[key] = value;
-    return;
-  }
+function withMember(at: unknown, key: string, value: unknown): unknown {
+  return Array.isArray(at) ? at.with(Number(key), value) : { ...(at as object), [key]: value };
+}
+
+function without(at: object, key: string): unknown {
+  if (Array.isArray(at)) return at.toSpliced(Number(key), 1);
+  const { [key]: _gone, ...rest } = at as Record<string, unknown>;
+  return rest;
+}
+
+function added(at: object, key: string, value: unknown, operation: JsonPatchOperation): unknown {
+  if (!Array.isArray(at)) return { ...at, [key]: value };
   const index = key === "-" ? at.length : Number(key);
   if (!Number.isInteger(index) || index < 0 || index > at.length) throw nowhere(operation);
-  at.splice(index, 0, value);
+  return at.toSpliced(index, 0, value);
 }
 
 function read(at: unknown, key: string, operation: JsonPatchOperation): unknown {

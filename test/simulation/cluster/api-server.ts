@@ -1,4 +1,5 @@
 import type { JsonPatchOperation, KubeObject, ObjectRef } from "../../../src/api/kubernetes.ts";
+import { sameJson } from "../../../src/core/json.ts";
 import { ApiError, type ApiErrorKind } from "../../../src/kube/errors.ts";
 import { applyPatch, PatchError } from "../../support/json-patch.ts";
 import type { Agenda } from "../agenda.ts";
@@ -107,8 +108,8 @@ export class ApiServer {
         ? ({ ...old, status: (wanted as { status?: unknown }).status } as KubeObject)
         : withStatus(wanted, (old as { status?: unknown }).status);
     const metadata = { ...merged.metadata, resourceVersion: old.metadata.resourceVersion ?? "" };
-    if (JSON.stringify({ ...merged, metadata }) === JSON.stringify(old)) return old; // Nothing changed: no new version.
-    const moved = spec(merged) !== spec(old) && JSON.stringify(spec(merged)) !== JSON.stringify(spec(old));
+    if (sameJson({ ...merged, metadata }, old)) return old; // Nothing changed: no new version.
+    const moved = !sameJson(spec(merged), spec(old));
     const generation = (old.metadata.generation ?? 1) + (moved ? 1 : 0);
     const object = { ...merged, metadata: { ...metadata, generation, resourceVersion: this.#next() } };
     const released = object.metadata.deletionTimestamp !== undefined && (object.metadata.finalizers ?? []).length === 0;
