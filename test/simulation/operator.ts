@@ -40,7 +40,7 @@ export interface Hooks {
   readonly fault: () => WriteFault | undefined;
   readonly onPass: (pass: Pass) => void;
   /** Right before a write reaches the API server, and after it was answered. */
-  readonly onWrite: (pass: Pass, write: Write | "status", sent: "sending" | "done" | "failed") => void;
+  readonly onWrite: (pass: Pass, write: Write | "status", sent: "sending" | "done" | "unanswered" | "failed") => void;
   readonly onCrash: (why: string) => void;
   readonly plan: typeof planRollout;
 }
@@ -287,7 +287,7 @@ export class Operator {
       this.#hooks.onWrite(pass, write, "failed");
       throw error;
     }
-    this.#hooks.onWrite(pass, write, "done");
+    this.#hooks.onWrite(pass, write, fault === "errorAfter" ? "unanswered" : "done");
     if (fault === "crashAfter") {
       this.crash(fault, this.#rng.int(500, 20_000));
       yield 0;

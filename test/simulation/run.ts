@@ -165,8 +165,9 @@ class Run {
     const { stage, rng, rollout } = this.#sim;
     if (rollout === undefined) return;
     const due = this.#targets.find((target) => target.stage === stage && target.name in HAPPENINGS);
-    const leaving = stage === "Leaving"; // It does not last.
-    if (due === undefined || !rng.chance(leaving ? 1 : 0.4)) return;
+    const leaving = stage === "Leaving"; // It does not last, nor do the others that are on their way to rest.
+    const likely = leaving ? 1 : stage === "Resting" || stage === "Stepping" ? 0.4 : 0.8;
+    if (due === undefined || !rng.chance(likely)) return;
     this.#targets.splice(this.#targets.indexOf(due), 1);
     // Not within the write that led here.
     this.#sim.agenda.after(rng.int(0, leaving ? 20 : 800), () => {

@@ -34,6 +34,8 @@ export class Ledger {
   readonly happened = new Set<string>();
   /** When each of others' writes to an object came, by kind and name. */
   readonly foreignMs = new Map<string, number>();
+  /** By object: the version that a write made whose answer was lost. */
+  readonly unanswered = new Map<string, number>();
   /** Sizes that the spec has asked for, with when. */
   readonly sizes: { readonly atMs: number; readonly size: number }[] = [];
   readonly answers: {
@@ -87,12 +89,15 @@ export class Ledger {
     if (plan.writes.length > 0 || plan.status !== undefined) this.#tell(pass);
   }
 
-  onWrite(pass: Pass, write: Write | "status", sent: "sending" | "done" | "failed"): void {
+  onWrite(pass: Pass, write: Write | "status", sent: "sending" | "done" | "unanswered" | "failed"): void {
     if (sent === "sending") {
       this.#commits = [];
       return;
     }
     if (sent === "failed") return;
+    if (sent === "unanswered")
+      for (const { object } of this.#commits)
+        this.unanswered.set(nameOf(object), Number(object.metadata.resourceVersion));
     for (const commit of this.#commits) {
       for (const [invariant, check] of Object.entries(ON_WRITE)) {
         const wrong = check({ pass, write, commit }, this);

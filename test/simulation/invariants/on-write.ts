@@ -3,6 +3,7 @@ import { ANNOTATION_REQUEST } from "../../../src/api/request.ts";
 import type { Rollout } from "../../../src/api/rollout.ts";
 import { LABEL_REVISION } from "../../../src/core/rollout/names.ts";
 import { settingsOf } from "../../../src/core/rollout/settings.ts";
+import type { Snapshot } from "../../../src/core/rollout/snapshot.ts";
 import { isRoute } from "../cluster/network.ts";
 import { weightOf } from "../cluster/traffic.ts";
 import { type Ledger, nameOf, type Written } from "./ledger.ts";
@@ -59,7 +60,6 @@ function weightIsThatOfTheStep(written: Written, ledger: Ledger): string | undef
   if (progress === undefined || progress.canary !== raise.canary)
     return `${raise.canary} is raised to ${raise.toBp / 100} %, and ${progress?.canary ?? "no canary"} is on its way`;
   if (written.pass.plan.target.weightBp < raise.toBp) return `raised to ${raise.toBp / 100} %, above what was decided`;
-  if (progress.free && raise.toBp === 10_000) return undefined;
   if (ledger.walk.stepOf(written.pass, raise.toBp) !== undefined) return undefined;
   return `${raise.canary} is raised from ${raise.fromBp / 100} % to ${raise.toBp / 100} %, which is not the next step`;
 }
@@ -199,7 +199,7 @@ function judgedBeforeRaised(written: Written, ledger: Ledger): string | undefine
   const { progress } = ledger.walk;
   const { analysis, steps } = settingsOf(written.pass.snapshot.rollout);
   if (raise === undefined || raise.fromBp === 0 || analysis === undefined || progress === undefined) return undefined;
-  if (progress.promoted > 0 || progress.free || isFull(written) || steps.length === 1) return undefined;
+  if (progress.promoted > 0 || progress.edited || progress.full || steps.length === 1) return undefined;
   // The same weight on another route, or put back on one.
   if (isRoute(written.commit.object) && ledger.walk.stepOf(written.pass, raise.toBp) === progress.index)
     return undefined;
@@ -213,12 +213,6 @@ function judgedBeforeRaised(written: Written, ledger: Ledger): string | undefine
   return missing === undefined
     ? undefined
     : `raised from ${raise.fromBp / 100} % without an answer for ${missing.name} at that weight`;
-}
-
-function isFull({ pass: { snapshot, plan } }: Written): boolean {
-  const { rollout } = snapshot;
-  const asked = rollout.metadata.annotations?.[ANNOTATION_REQUEST]?.startsWith("promote") === true;
-  return rollout.status?.progress?.full === true || (asked && plan.target.stage !== "Resting");
 }
 
 /** A pause holds until someone resumes; what people write into the object is never written over. */
@@ -257,15 +251,19 @@ function whatIsMadeHasAnOwner({ commit, pass }: Written): string | undefined {
   return owned ? undefined : `${nameOf(commit.object)} has no controller`;
 }
 
-/** Status reports what is: weights that the routes have, and a stable that the Service leads to. */
+/** Status reports what is: weights that the routes have, and a stable that the Service leads to. What a write did whose
+ * answer was lost is known once the watch tells. */
 function statusNeverLeads({ commit, pass, write }: Written, ledger: Ledger): string | undefined {
   if (write !== "status") return undefined;
   const { status, metadata } = commit.object as Rollout;
   if ((status?.observedGeneration ?? 0) > (metadata.generation ?? 0)) return "observedGeneration is ahead";
   const { sim } = ledger;
   if (sim.scenario.division !== "routes" || pass.plan.target.urgent !== undefined) return undefined;
+  const seen = versionsIn(pass.snapshot);
   const untouched = (object: KubeObject | undefined) =>
-    object !== undefined && (ledger.foreignMs.get(nameOf(object)) ?? 0) < pass.snapshot.nowMs - SIZE_MEMORY_MS;
+    object !== undefined &&
+    (ledger.foreignMs.get(nameOf(object)) ?? 0) < pass.snapshot.nowMs - SIZE_MEMORY_MS &&
+    (ledger.unanswered.get(nameOf(object)) ?? 0) <= (seen.get(nameOf(object)) ?? 0);
   const routes = [...sim.api.list("HTTPRoute"), ...sim.api.list("GRPCRoute")];
   const actual = Math.max(0, ...routes.map(canaryBpOf));
   const known = sim.scenario.routes.length === routes.length;
@@ -278,11 +276,16 @@ function statusNeverLeads({ commit, pass, write }: Written, ledger: Ledger): str
   return undefined;
 }
 
+function versionsIn({ service, canaryService, routes }: Snapshot): ReadonlyMap<string, number> {
+  const objects = [service, canaryService, ...routes.map(({ object }) => object)].filter((o) => o !== undefined);
+  return new Map(objects.map((object) => [nameOf(object), Number(object.metadata.resourceVersion)]));
+}
+
 /** No pause and no analysis is shorter than declared, but by a person's word. */
 function stepsLastAsLongAsTheySay(written: Written, ledger: Ledger): string | undefined {
   const raise = raiseOf(written, ledger);
   const { progress } = ledger.walk;
-  if (raise === undefined || progress === undefined || progress.free || isFull(written)) return undefined;
+  if (raise === undefined || progress === undefined || progress.edited || progress.full) return undefined;
   const { steps } = settingsOf(written.pass.snapshot.rollout);
   const to = isRoute(written.commit.object) ? ledger.walk.stepOf(written.pass, raise.toBp) : steps.length - 1;
   if (to === undefined || to <= progress.index) return undefined;
@@ -302,14 +305,15 @@ function nothingIsRaisedUnseen(written: Written, ledger: Ledger): string | undef
   const { analysis } = settingsOf(pass.snapshot.rollout);
   // In the hand-over the canary has all traffic already: its weight is put back, not raised.
   if (pass.plan.target.stage === "HandingOver" && isRoute(written.commit.object)) return undefined;
-  if (raise === undefined || analysis === undefined || isFull(written) || ledger.walk.progress?.free === true)
+  const { progress } = ledger.walk;
+  if (raise === undefined || analysis === undefined || progress?.full === true || progress?.edited === true)
     return undefined;
   for (const { name } of analysis.metrics) {
     const mine = ledger.answers.filter(({ metric, process }) => metric === name && process === pass.process);
     const last = mine.at(-1);
     if (last === undefined) return `raised to ${raise.toBp / 100} %, and ${name} was never answered since the start`;
     // What was decided is put back where it was reset; an outage holds what was not.
-    const repair = ledger.walk.stepOf(pass, raise.toBp) === ledger.walk.progress?.index;
+    const repair = ledger.walk.stepOf(pass, raise.toBp) === progress?.index;
     if (last.kind === "error" && !repair) return `raised to ${raise.toBp / 100} %, and ${name} was last not answered`;
   }
   return undefined;
