@@ -13,6 +13,8 @@ export interface Subject {
   readonly checkpoint: string | undefined;
   /** What was seen so far is not held against it: only what it was compared with is kept. */
   readonly anew: boolean;
+  /** Not even that: it can be measured again. */
+  readonly comparedAnew?: boolean;
   /** What the judge is told beside the readings. */
   readonly input: (state: AnalysisState) => Omit<JudgeInput, "nowMs" | "readings">;
 }
@@ -41,12 +43,12 @@ export function look(
 
 /** What the process remembers; after a start, what status was given last; for a new subject, nothing. */
 function recall(settings: AnalysisSettings, { memory }: MetricsView, subject: Subject): AnalysisMemory {
-  const { name, nowMs, anew } = subject;
+  const { name, nowMs, anew, comparedAnew = false } = subject;
   if (memory?.subject === name && !anew) return memory;
   const checkpoint = readCheckpoint(subject.checkpoint);
   const before = memory?.subject === name ? memory : checkpoint?.subject === name ? checkpoint : undefined;
   const known = anew ? undefined : before;
-  const state = known?.state ?? restartAnalysis(settings, before?.state, nowMs);
+  const state = known?.state ?? restartAnalysis(settings, comparedAnew ? undefined : before?.state, nowMs);
   return {
     subject: name,
     stepIndex: known?.stepIndex ?? subject.stepIndex,

@@ -26,6 +26,8 @@ export function analyse(world: World): { memory: AnalysisMemory; judged: Judged 
     checkpoint: status.analysis?.checkpoint,
     // What both versions, or another Rollout's, may have been to blame for is not held against the next try.
     anew: mark === BOTH_BAD || mark === ANOTHER_FIRST,
+    // The next try begins at a weight at which stable is there; after a bake nothing shows any more what it was like.
+    comparedAnew: mark === BOTH_BAD,
     input: (state) => inputOf(world, state, name),
   });
 }

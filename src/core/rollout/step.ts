@@ -116,26 +116,45 @@ function sameWeight({ settings, status }: World, weightBp: number): boolean {
 
 /** Where both versions are bad for minutes the canary is not to blame, yet not to be trusted: its traffic goes back, and it
  * is tried again, judged anew, once stable has had time to recover or when a person promotes. */
-function bothBad({ world, judged, orders }: Situation, target: Target): Target | undefined {
-  const { status, routes, stable, replicas, canary } = world;
+function bothBad(situation: Situation, target: Target): Target | undefined {
+  const { world, judged, orders } = situation;
+  const { status, routes } = world;
   const verdict = judged?.verdict;
   const resting = status.progress?.mark === BOTH_BAD;
   const restMs = resting ? remainingMs(world, "Stepping", BOTH_BAD, BOTH_BAD_REST_MS) : 0;
-  if (isStranded(world) || (resting && (restMs === 0 || orders?.promote === true))) return undefined;
+  if ((hasRoutes(routes) && isStranded(world)) || (resting && (restMs === 0 || orders?.promote === true)))
+    return undefined;
   if (!resting && (verdict?.kind !== "Hold" || world.nowMs - verdict.sinceMs < BOTH_BAD_MS)) return undefined;
-  const routed = hasRoutes(routes);
   return {
     ...target,
     mark: BOTH_BAD,
     reason: "BothVersionsBad",
     message: `holding at 0 %: ${resting ? "stable and canary were both bad" : (verdict?.message ?? "")}; tried again in ${Math.ceil((resting ? restMs : BOTH_BAD_REST_MS) / 60_000)} min, or on promote`,
     weightBp: 0,
-    ...(routed && routes.state !== "rest" ? { wish: { kind: "paired" as const, canaryBp: 0 } } : {}),
-    ...(routed
-      ? {}
-      : { sizes: { [stable?.hash ?? ""]: replicas, ...(canary === undefined ? {} : { [canary.hash]: 0 }) } }),
+    ...againFrom(situation, target),
+    ...(hasRoutes(routes) ? backByRoutes(world) : backBySizes(world)),
     checkAgainInMs: resting ? restMs : BOTH_BAD_REST_MS,
   };
+}
+
+/** At 100 % there is no stable to compare with, and how bad it was then says nothing of now: the next try begins at the last
+ * weight below. */
+function againFrom(situation: Situation, { stepIndex }: Target): Pick<Target, "stepIndex" | "stepChanged"> {
+  const { steps } = situation.world.settings;
+  if (weightAt(steps, stepIndex) < 10_000 || promotesFully(situation)) return { stepIndex };
+  const below = steps.findLastIndex((step, i) => i < stepIndex && step.kind === "weight" && step.weightBp < 10_000);
+  return below === -1 ? { stepIndex } : { stepIndex: below, stepChanged: true };
+}
+
+function backByRoutes({ routes }: World): Pick<Target, "wish"> {
+  return routes.state === "rest" ? {} : { wish: { kind: "paired", canaryBp: 0 } };
+}
+
+/** Stable may have few pods left, or none: the canary's go once it is back at full size. */
+function backBySizes({ stable, canary, replicas }: World): Pick<Target, "sizes" | "stepReady"> {
+  const isBack = (stable?.ready ?? 0) >= replicas;
+  const none = isBack && canary !== undefined ? { [canary.hash]: 0 } : {};
+  return { sizes: { [stable?.hash ?? ""]: replicas, ...none }, stepReady: false };
 }
 
 /** Waits that belong to the step itself. Undefined once it is complete. */
