@@ -117,6 +117,7 @@ function failed(world: World, reason: string, message: string): Target {
     ...(stable === undefined ? {} : { stable: stable.hash }),
     ...(progress?.canary === undefined ? {} : { canary: progress.canary }),
     ...(progress?.previous === undefined ? {} : { previous: progress.previous }),
+    ...(progress?.first === undefined ? {} : { first: progress.first }),
     stepIndex: step?.index ?? 0,
     ...(progress?.stepReady === true ? { stepReady: true } : {}),
     weightBp: world.routes.canaryBp,
