@@ -17,14 +17,23 @@ export interface Orders {
 
 const NOTHING = { promote: false, promoteFull: false, abort: false, retry: false };
 
-/** What the request annotation asks for; undefined where status has answered it already, or there is none. */
+/** What the request annotation asks for; undefined where status has answered it already, where it must wait, or there is none. */
 export function ordersOf(world: World): Orders | undefined {
   const { rollout, status, wanted } = world;
   const asked = askedOf(rollout, status.lastRequest?.value, wanted?.hash, "revision");
   if (asked === undefined) return undefined;
   const { value } = asked;
   if (asked.kind === "refused") return { ...NOTHING, value, result: asked.result };
+  // Without a status nobody knows whether it was answered long ago. Only a pause does no harm a second time.
+  if (status.progress === undefined && asked.verb !== "pause")
+    return { ...NOTHING, value, result: "refused: nothing was known of this Rollout when it was asked; ask again" };
+  // What is to be tried again comes back first: it is answered then.
+  if (asked.verb === "retry" && isGoingBack(world)) return undefined;
   return { value, ...orderOf(world, asked.verb, asked.argument) };
+}
+
+function isGoingBack({ status }: World): boolean {
+  return status.progress?.stage === "Returning" || status.progress?.stage === "RollingBack";
 }
 
 type Answer = Omit<Orders, "value">;
@@ -68,6 +77,7 @@ function promote(world: World): Answer {
 function rollback(world: World, argument: string | undefined): Answer {
   const stage = world.status.progress?.stage;
   if (stage === "Stepping" || stage === "HandingOver") return { ...NOTHING, result: "accepted", abort: true };
+  if (isGoingBack(world)) return { ...NOTHING, result: "refused: traffic is on its way back; ask again once it is" };
   const to = argument ?? world.previous?.hash ?? lastPromotedBefore(world);
   if (to === undefined) return { ...NOTHING, result: "refused: there is no earlier revision to go back to" };
   if (to === world.stable?.hash) return { ...NOTHING, result: `refused: ${to} serves already` };

@@ -121,6 +121,39 @@ describe("a rejection", () => {
   });
 });
 
+describe("a request", () => {
+  test("is not obeyed a second time when status is lost", () => {
+    const play = underWay(25);
+    play.request("abort");
+    play.until("Reverted");
+    play.request("retry"); // While traffic is on its way back: it is heard once that is done.
+    play.requests.bad.add("v2");
+    play.until("Progressing").until("Reverted", "AnalysisFailed").settles();
+    play.loseStatus();
+    play.forget().settles();
+    expect(play.story).toEqual(["00:00 → Reverted Rejected"]);
+    servesAlone(play, "v1");
+    play.requests.bad.clear();
+    play.request("retry");
+    play.until("Healthy");
+  });
+});
+
+describe("a rollback", () => {
+  test("that is asked for while traffic is on its way back does not go back further", () => {
+    const play = atRest();
+    play.deploy("v2");
+    play.until("Baking");
+    play.run(({ sizes }) => (sizes.v1 ?? 0) === 0);
+    play.request("rollback");
+    play.run(({ status }) => status.progress?.stage === "RollingBack");
+    play.request("rollback");
+    play.settles();
+    expect(play.status.lastRequest?.result).toMatch(/^refused: traffic is on its way back/);
+    servesAlone(play, "v1");
+  });
+});
+
 describe("a deleted Rollout", () => {
   test("keeps what a rollback under way leads to", () => {
     const play = baking({ spec: { onDelete: "keep" } });
@@ -154,5 +187,41 @@ describe("pods that are lost", () => {
     expect(play.last?.checkAgainInMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(1_000);
     play.ready("v2");
     play.until("Healthy");
+  });
+});
+
+describe("both versions bad", () => {
+  test("without routes, and once stable has shrunk: it grows first, and the canary goes then", () => {
+    const play = atRest({ routes: false, spec: { analysis: { metrics: [{ errorRate: { max: "1%" } }] } } });
+    play.deploy("v2");
+    play.run(({ status }) => status.step?.index === 2); // Half of the pods.
+    play.requests.bad.add("v1").add("v2");
+    play.forMs(76_000); // Not long enough to be proven: it goes on, and is proven at 100 %.
+    play.request("promote");
+    play.run(({ traffic }) => traffic.v2 === 1);
+    play.requests.bad.delete("v1"); // Which nobody can see: it has no pods.
+    play.until("Progressing", "BothVersionsBad");
+    play.run(({ traffic }) => traffic.v1 === 1);
+    play.until("Reverted", "AnalysisFailed").settles();
+    servesAlone(play, "v1");
+  });
+});
+
+describe("taking a Deployment over", () => {
+  test("goes on with the template that its pods run, should a problem hold it up and a newer one come meanwhile", () => {
+    const play = new Play({ adopts: true });
+    play.ready("v1", 3);
+    play.forMs(5_000);
+    const route = play.objects.get<Route>("HTTPRoute", "web") as Route;
+    play.objects.remove("HTTPRoute", "web");
+    play.until("Failed", "RouteMissing");
+    play.deploy("v2");
+    play.forMs(5_000);
+    play.objects.create(route, play.nowMs);
+    play.until("Pending", "Adopting").forMs(5_000);
+    expect(play.sizes).toEqual({ v1: 4 });
+    play.ready("v1");
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
   });
 });
