@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 
 describe("at rest", () => {
-  test("100 promoted Rollouts that nobody touches: no request for 20 s but watches and the Lease", async () => {
+  test("100 promoted Rollouts that nobody touches: no request for two minutes but watches and the Lease", async () => {
     operator = await startOperator(lab.cluster);
     const names = Array.from({ length: 100 }, (_, i) => `rest-${i}`);
     for (const name of names) await lab.make(name, {}, false);
@@ -25,11 +25,11 @@ describe("at rest", () => {
     expect(lab.askedSince(0).rest.filter((what) => what.startsWith("create")).length).toBeGreaterThanOrEqual(200);
     await sleep(5_000); // Events, and statuses that count the last pods.
     const before = lab.audited();
-    await sleep(20_000);
+    await sleep(120_000);
     const { lease, rest } = lab.askedSince(before);
     expect(rest).toEqual([]);
-    expect(lease).toBeGreaterThan(5); // It is alive, and the log is being written.
-  });
+    expect(lease).toBeGreaterThan(30); // It is alive, and the log is being written.
+  }, 300_000);
 });
 
 describe("the Gateway API is installed after the operator's start", () => {

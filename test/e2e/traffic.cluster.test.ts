@@ -93,6 +93,21 @@ describe("under 200 requests/s and a gateway lag of 1 s", () => {
     expect(Object.keys(await servedNow())).toEqual(["v2"]);
   });
 
+  test("one that turns bad in the hand-over never becomes stable", async () => {
+    const env = { ERROR_FILE: playground.cluster.path("v7-turns-bad"), ERROR_RATE: "0.5" };
+    await playground.cluster.apply(deployment({ replicas: 0, image: "shop/web:v7", env }));
+    await story.until("web", ({ progress }) => progress?.stage === "HandingOver", "the hand-over");
+    writeFileSync(env.ERROR_FILE, "");
+    const { rejected, history } = await story.phase("Reverted");
+    expect(rejected?.message).toContain("error-rate");
+    expect(history?.filter(({ result }) => result === "Promoted").map(({ images }) => images[0])).not.toContain(
+      "shop/web:v7",
+    );
+    await settled();
+    expectUnhurt("v7");
+    expect(Object.keys(await servedNow())).toEqual(["v2"]);
+  });
+
   test("one that turns bad in its bake is rolled back", async () => {
     const file = playground.cluster.path("v6-turns-bad");
     await playground.cluster.apply(deployment({ replicas: 0, image: "shop/web:v6", env: { ERROR_FILE: file } }));
