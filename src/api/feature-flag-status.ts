@@ -48,7 +48,20 @@ export const featureFlagStatus = z.object({
     })
     .optional()
     .meta({ description: "Where Zenith stands; for its own use." }),
-  analysis: analysisStatus.optional(),
+  servedHash: text(32).optional().meta({ description: "Names what is wanted: requests of people must name it." }),
+  analysis: analysisStatus
+    .extend({
+      compare: text(16).optional().meta({ description: "variants, or beforeAfter." }),
+      before: z
+        .record(z.string(), z.number())
+        .meta({ description: "Rates before the ramp began, by metric.", maxProperties: 20 })
+        .optional(),
+      sampleRatio: z
+        .object({ wanted: z.number(), seen: z.number(), requests: z.number(), evidence: z.number() })
+        .optional()
+        .meta({ description: "The variant's share of both variants' requests, as it should be and as it is." }),
+    })
+    .optional(),
   delivery: z
     .object({
       version: text(32).optional(),

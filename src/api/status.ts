@@ -39,3 +39,6 @@ export const analysisStatus = z.object({
   checkpoint: text(40_000).optional(),
   checkpointAt: text(40).optional(),
 });
+
+export type AnalysisStatus = z.input<typeof analysisStatus>;
+export type Conditions = z.input<typeof conditions>;

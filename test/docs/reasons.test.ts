@@ -5,8 +5,7 @@ import { expect, test } from "vitest";
 
 const FOLDERS = ["src/core/rollout", "src/core", "src/traffic"];
 const FILES = [
-  ...["faults.ts", "make.ts"].map((name) => `src/controllers/rollout/${name}`),
-  "src/controllers/preflight.ts",
+  ...["faults.ts", "preflight.ts", "rollout/make.ts"].map((name) => `src/controllers/${name}`),
   "src/core/analysis/obstacle.ts",
 ];
 

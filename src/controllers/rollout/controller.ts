@@ -16,13 +16,13 @@ import { WorkQueue } from "../../kube/workqueue.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "../../telemetry/metrics.ts";
+import { deciding, Faults, Undecidable } from "../faults.ts";
 import { type Key, keyOf } from "../key.ts";
 import { Measurements } from "../measurements.ts";
 import { Preflight } from "../preflight.ts";
 import { act } from "./act.ts";
 import { Contests } from "./contests.ts";
 import { Currency, type CurrencyOptions } from "./currency.ts";
-import { deciding, Faults, Undecidable } from "./faults.ts";
 import { gather } from "./gather.ts";
 import { examinedOf, inquiryOf } from "./inquiry.ts";
 import { NameTaken } from "./make.ts";
@@ -47,6 +47,8 @@ export interface Shell {
 }
 
 const CONTROLLER = "rollout";
+/** What a Rollout is not while nothing can be decided about it. */
+const STANDING = { denied: ["Ready", "Progressing", "Paused", "Promoted"], kept: [] };
 /** A cache that has not shown our own write by then is asked around. */
 const CATCH_UP_MS = 50;
 /** A Rollout that is gone, and that the cache still has, is asked for again so often. */
@@ -62,7 +64,7 @@ export class RolloutController {
   /** When status was last written, by the monotonic clock. */
   readonly #toldMs = new Map<Key, number>();
   readonly #currency: Currency;
-  readonly #faults: Faults;
+  readonly #faults: Faults<Rollout>;
   readonly #templates: TemplateCheck;
   readonly #preflight: Preflight;
   readonly #contests: Contests;
@@ -73,7 +75,7 @@ export class RolloutController {
       this.#pass(key),
     );
     this.#currency = new Currency(shell);
-    this.#faults = new Faults(shell);
+    this.#faults = new Faults<Rollout>({ ...shell, kind: "rollout", standing: STANDING });
     this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#queue.add(key));
     this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
     this.#preflight = new Preflight(shell.metrics, (key) => this.#queue.add(key));

@@ -1,9 +1,9 @@
-import { count, windowsOf } from "./counters.ts";
+import { count, type Increase, windowsOf } from "./counters.ts";
 import { addMetricWindow, BETTING, type Comparison, logEvidence, type Window } from "./evidence.ts";
 import type { JudgeInput } from "./judge.ts";
 import type { AnalysisSettings, MetricSpec, Reading, SideCounters } from "./model.ts";
 import { addPassWindow } from "./passing.ts";
-import { type AnalysisState, type MetricState, maxRateOf, NO_COUNTS } from "./state.ts";
+import { type AnalysisState, type MetricState, maxRateOf, NO_COUNTS, type StepState } from "./state.ts";
 import { unreachable } from "./unreachable.ts";
 
 export interface Context {
@@ -18,6 +18,9 @@ type RateSpec = Exclude<MetricSpec, { kind: "query" }>;
 
 /** Judged sooner than this share of an interval after the last time, the same bad seconds would count as several windows. */
 const MIN_SHARE_OF_INTERVAL = 0.75;
+
+/** After so many intervals of a step no scrape reaches back into the step before. */
+const SETTLING_INTERVALS = 2;
 
 /** Stable requests below which its rate excuses nothing later. */
 const MIN_REFERENCE = 100;
@@ -65,8 +68,22 @@ function absorbCounters(
     canary: canary.ledger,
     stable: stable.ledger,
     comparison,
+    step: { ...before.step, seen: seenIn(before.step, canary.increases, stable.increases, settings) },
   };
   return windows.reduce((metric, window) => absorbWindow(metric, window, maxRateOf(spec), cap), counted);
+}
+
+/** Requests that surely came at the weight of this step: the first scrapes also tell of the seconds before. */
+function seenIn(
+  { seen = [0, 0], startedAtMs }: StepState,
+  ofCanary: readonly Increase[],
+  ofStable: readonly Increase[],
+  { intervalMs }: AnalysisSettings,
+): readonly [number, number] {
+  const fromMs = startedAtMs + SETTLING_INTERVALS * intervalMs;
+  const requests = (increases: readonly Increase[]) =>
+    increases.reduce((n, { atMs, total }) => (atMs < fromMs ? n : n + total), 0);
+  return [seen[0] + requests(ofCanary), seen[1] + requests(ofStable)];
 }
 
 function newest(side: SideCounters): number {

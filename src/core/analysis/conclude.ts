@@ -3,7 +3,7 @@ import type { JudgeInput } from "./judge.ts";
 import { logSumExp } from "./logs.ts";
 import type { AnalysisSettings, MetricSpec, MetricStatus, VerdictKind } from "./model.ts";
 import { isPassed, requestsToDetect, requestsToPass } from "./passing.ts";
-import { observed, percent, roughly, rounded } from "./sentences.ts";
+import { OF_RELEASE, observed, percent, roughly, rounded, type Words } from "./sentences.ts";
 import { type AnalysisState, type MetricState, maxRateOf } from "./state.ts";
 
 type RateSpec = Exclude<MetricSpec, { kind: "query" }>;
@@ -23,6 +23,7 @@ interface Bench {
   /** The metric that contributes most to it. */
   readonly leading?: string;
   readonly nowMs: number;
+  readonly words: Words;
 }
 
 interface Opinion {
@@ -61,7 +62,8 @@ function benchOf(settings: AnalysisSettings, state: AnalysisState, nowMs: number
         });
   const leading = shares.toSorted((a, b) => b.log - a.log)[0]?.name;
   const logTotal = logSumExp(shares.map(({ log }) => log));
-  return { settings, tests, logNeed, logTotal, nowMs, ...(leading === undefined ? {} : { leading }) };
+  const { words = OF_RELEASE } = settings;
+  return { settings, tests, logNeed, logTotal, nowMs, words, ...(leading === undefined ? {} : { leading }) };
 }
 
 function logCapital({ evidence, comparison }: MetricState): number {
@@ -75,18 +77,18 @@ function opinionOf(spec: MetricSpec, metric: MetricState, bench: Bench): Opinion
   if (metric.answer.kind === "noData") return { kind: "NoData", message: `${spec.name}: ${metric.answer.message}` };
   const unseenMs = bench.nowMs - Math.max(metric.canarySeenMs, metric.step.startedAtMs);
   if (unseenMs > Math.max(4 * bench.settings.intervalMs, 60_000)) {
-    return { kind: "NoData", message: `${spec.name}: no canary pod was scraped for ${roughly(unseenMs)}` };
+    return { kind: "NoData", message: `${spec.name}: ${bench.words.nothingSeen} for ${roughly(unseenMs)}` };
   }
   if (spec.kind === "query" || metric.value !== undefined || bench.settings.judge === "threshold") {
-    return byThreshold(spec, metric);
+    return byThreshold(spec, metric, bench);
   }
   return byEvidence(spec, metric, bench);
 }
 
-function failed(spec: MetricSpec, metric: MetricState, { settings, tests, logTotal }: Bench): Opinion {
+function failed(spec: MetricSpec, metric: MetricState, { settings, tests, logTotal, words }: Bench): Opinion {
   const odds = Math.exp(Math.min(logTotal, 700)) / tests;
   const evidence = `evidence ${rounded(odds)}:1, revert at ${rounded(1 / settings.alpha)}:1`;
-  return { kind: "Fail", message: `${observed(spec, metric.suspect, referenceOf(metric))}: ${evidence}` };
+  return { kind: "Fail", message: `${observed(spec, metric.suspect, words, referenceOf(metric))}: ${evidence}` };
 }
 
 function byEvidence(spec: RateSpec, metric: MetricState, bench: Bench): Opinion {
@@ -94,8 +96,8 @@ function byEvidence(spec: RateSpec, metric: MetricState, bench: Bench): Opinion 
   const { counts, pass } = metric.step;
   const [recent, recentBad] = metric.recent;
   if (logEvidence(metric.evidence.absolute) >= bench.logNeed && recentBad > max * recent) {
-    const why = metric.comparison.kind === "rate" ? "no worse than stable was" : "bad on both versions, not the canary";
-    return { kind: "Hold", message: `${observed(spec, metric.recent, referenceOf(metric))}: ${why}` };
+    const why = metric.comparison.kind === "rate" ? bench.words.noWorse : bench.words.bothBad;
+    return { kind: "Hold", message: `${observed(spec, metric.recent, bench.words, referenceOf(metric))}: ${why}` };
   }
   const wanted = requestsToDetect(max, FACTOR_TO_DETECT, bench.settings.alpha, bench.tests);
   if (counts[0] < wanted) {
@@ -103,7 +105,7 @@ function byEvidence(spec: RateSpec, metric: MetricState, bench: Bench): Opinion 
     return { kind: "Unsure", message };
   }
   const evidence = `evidence ${rounded(Math.exp(Math.min(logCapital(metric), 700)) / bench.tests)}:1 of ${rounded(1 / bench.settings.alpha)}:1`;
-  const seen = observed(spec, counts, referenceOf(metric));
+  const seen = observed(spec, counts, bench.words, referenceOf(metric));
   if (metric.inexact !== undefined) return { kind: "Continue", message: `${seen}: ${evidence}; ${metric.inexact}` };
   if (isPassed(pass)) return { kind: "Pass", message: `${seen}: below ${percent(max)}` };
   return { kind: "Continue", message: `${seen}: ${evidence}${toPass(metric, max)}` };
@@ -123,9 +125,15 @@ function timeFor(requests: number, { step, judgedUpToMs }: MetricState): string 
   return `, at this rate ${roughly((requests * passedMs) / step.counts[0])} more`;
 }
 
-function byThreshold(spec: MetricSpec, metric: MetricState): Opinion {
+function byThreshold(spec: MetricSpec, metric: MetricState, { words }: Bench): Opinion {
   const consecutive = spec.kind === "query" ? spec.consecutive : CONSECUTIVE;
-  const said = metric.value === undefined ? observed(spec, metric.step.counts) : valueSaid(spec, metric);
+  const said =
+    metric.value === undefined
+      ? observed(spec, metric.step.counts, words, referenceOf(metric))
+      : valueSaid(spec, metric, words);
+  const reference = referenceOf(metric);
+  if (metric.breaches >= consecutive && spec.kind !== "query" && reference !== undefined && reference > maxRateOf(spec))
+    return { kind: "Hold", message: `${said}: ${words.noWorse}` };
   if (metric.breaches >= consecutive) return { kind: "Fail", message: `${said}: ${metric.breaches} times in a row` };
   if (metric.breaches > 0)
     return { kind: "Unsure", message: `${said}: ${metric.breaches} of ${consecutive} breaches in a row` };
@@ -136,7 +144,7 @@ function byThreshold(spec: MetricSpec, metric: MetricState): Opinion {
 }
 
 /** `saturation 0.9, at most 0.8, stable 0.5`. */
-function valueSaid(spec: MetricSpec, { value, stableValue }: MetricState): string {
+function valueSaid(spec: MetricSpec, { value, stableValue }: MetricState, words: Words): string {
   const unit = spec.kind === "latency" ? " ms" : "";
   const [max, min] =
     spec.kind === "query" ? [spec.max, spec.min] : [spec.kind === "latency" ? spec.maxMs : spec.max, undefined];
@@ -144,7 +152,7 @@ function valueSaid(spec: MetricSpec, { value, stableValue }: MetricState): strin
     max === undefined ? [] : [`at most ${max}${unit}`],
     min === undefined ? [] : [`at least ${min}${unit}`],
   ].flat();
-  const stable = stableValue === undefined ? "" : `, stable ${Number(stableValue.toPrecision(3))}${unit}`;
+  const stable = stableValue === undefined ? "" : `, ${words.other} ${Number(stableValue.toPrecision(3))}${unit}`;
   return `${spec.name} ${Number((value ?? 0).toPrecision(3))}${unit}, ${limit.join(" and ")}${stable}`;
 }
 

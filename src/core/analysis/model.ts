@@ -1,5 +1,7 @@
 /** What the judge is told and what it answers. All of it is plain JSON, so that it can be kept in status and replayed. */
 
+import type { Words } from "./sentences.ts";
+
 /** A metric to judge, units normalised: rates are fractions of requests, times are milliseconds. */
 export type MetricSpec =
   | { readonly kind: "errorRate"; readonly name: string; readonly max: number } // fraction, 0.01 is 1 %
@@ -23,6 +25,8 @@ export interface AnalysisSettings {
   readonly judge: "evidence" | "threshold";
   readonly alpha: number; // share of healthy rollouts that may be reverted, 0.01
   readonly warmupMs: number; // latency of pods younger than this is not judged
+  /** Those of a release unless said. */
+  readonly words?: Words;
 }
 
 /** Raw counters of one pod, as scraped: [milliseconds since epoch, value], oldest first, each scrape once. */

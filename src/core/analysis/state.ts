@@ -46,6 +46,8 @@ export interface MetricState {
 export interface StepState {
   readonly startedAtMs: number;
   readonly counts: Window;
+  /** Requests of the canary and of stable that surely came in this step, also while the canary had none. */
+  readonly seen?: readonly [canary: number, stable: number];
   readonly readings: number;
   readonly pass: PassEvidence;
 }

@@ -1,6 +1,8 @@
 import type { Condition } from "../../api/kubernetes.ts";
 import type { RolloutStatus } from "../../api/rollout.ts";
-import { type AnalysisMemory, writeCheckpoint } from "../analysis/memory.ts";
+import type { AnalysisMemory } from "../analysis/memory.ts";
+import { analysisStatus } from "../analysis/status.ts";
+import { conditionsSaying } from "../conditions.ts";
 import { sameJson } from "../json.ts";
 import { optional } from "../optional.ts";
 import { BOTH_BAD } from "./marks.ts";
@@ -13,8 +15,6 @@ import { heldMs, type Target } from "./target.ts";
 import { managedAs, namesAsked } from "./traffic-names.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
 
-/** How long a checkpoint of the judge may be old while neither step nor verdict changes. */
-const CHECKPOINT_MS = 300_000;
 const HISTORY = 10;
 /** Reasons whose message says what was measured. */
 const MEASURED: readonly string[] = ["TooFewRequests", "NoData", "MetricsUnavailable", "BothVersionsBad"];
@@ -222,16 +222,8 @@ function analysisOf(
   // At rest after both were bad each pass judges anew, and none of it counts.
   if (before !== undefined && target.mark === BOTH_BAD && world.status.progress?.mark === BOTH_BAD)
     return { analysis: before };
-  const verdictsBefore = before?.metrics?.map((m) => m.verdict).join();
-  const changed =
-    before?.checkpoint === undefined ||
-    verdictsBefore !== memory.metrics.map((m) => m.verdict).join() ||
-    target.stepChanged === true ||
-    world.status.progress?.stage !== target.stage;
-  const old = before?.checkpointAt === undefined || world.nowMs - Date.parse(before.checkpointAt) >= CHECKPOINT_MS;
-  if (!changed && !old) return { analysis: before };
-  const metrics = memory.metrics.map((metric) => ({ ...metric, message: metric.message.slice(0, 512) }));
-  return { analysis: { metrics, checkpoint: writeCheckpoint(memory), checkpointAt: now } };
+  const moved = target.stepChanged === true || world.status.progress?.stage !== target.stage;
+  return { analysis: analysisStatus(before, memory, moved, now) };
 }
 
 function historyOf(world: World, target: Target, now: string): NonNullable<RolloutStatus["history"]> {
@@ -278,25 +270,10 @@ function conditionsOf(world: World, target: Target, now: string): Condition[] {
     ...(reconciling ? { Reconciling: "True" } : {}),
     ...(stalled ? { Stalled: "True" } : {}),
   };
-  return Object.entries(states).map(([type, status]) => condition(world, type, status, target, now));
-}
-
-function condition(world: World, type: string, status: Truth, target: Target, now: string): Condition {
-  const before = conditionOf(world.status, type);
-  const observedGeneration = world.rollout.metadata.generation ?? 0;
-  const lastTransitionTime = before?.status === status ? before.lastTransitionTime : seconds(now);
-  return {
-    type,
-    status,
-    reason: target.reason === "" ? target.phase : target.reason,
-    message: target.message.slice(0, 1024),
-    lastTransitionTime,
-    observedGeneration,
-  };
-}
-
-function seconds(iso: string): string {
-  return `${iso.slice(0, 19)}Z`;
+  const reason = target.reason === "" ? target.phase : target.reason;
+  const said = Object.entries(states).map(([type, status]) => [type, { status, reason, message: target.message }]);
+  const generation = world.rollout.metadata.generation ?? 0;
+  return conditionsSaying(Object.fromEntries(said), world.status.conditions, generation, now);
 }
 
 /** Columns of `kubectl get`: strings, as columns cannot compute. */

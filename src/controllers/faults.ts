@@ -1,11 +1,11 @@
-import type { Rollout } from "../../api/rollout.ts";
-import { UnitError } from "../../api/units.ts";
-import { impossibleStatus } from "../../core/rollout/impossible.ts";
-import type { EventRecorder } from "../../kube/events.ts";
-import type { Resources } from "../../kube/resource.ts";
-import type { Logger } from "../../telemetry/log.ts";
-import { type Key, keyOf } from "../key.ts";
-import { writeStatus } from "../write-status.ts";
+import type { KubeObject } from "../api/kubernetes.ts";
+import { UnitError } from "../api/units.ts";
+import { impossibleStatus, type Standing } from "../core/impossible.ts";
+import type { EventRecorder } from "../kube/events.ts";
+import type { Resources } from "../kube/resource.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type Key, keyOf } from "./key.ts";
+import { writeStatus } from "./write-status.ts";
 
 /** Deciding threw: that is about one object, whatever it is. */
 export class Undecidable extends Error {
@@ -32,11 +32,16 @@ export interface FaultsOptions {
   readonly log: Logger;
   /** Server time in milliseconds since the epoch. */
   readonly now: () => number;
+  /** What the kind is called in the log. */
+  readonly kind: string;
+  readonly standing: Standing;
 }
 
-/** Tells of Rollouts about which nothing can be decided: they are Failed and say why. Each is told of once, by status, an
+type WithStatus = Parameters<typeof impossibleStatus>[0] & KubeObject;
+
+/** Tells of objects about which nothing can be decided: they are Failed and say why. Each is told of once, by status, an
  * Event and a line of the log. */
-export class Faults {
+export class Faults<T extends WithStatus> {
   readonly #options: FaultsOptions;
   readonly #told = new Map<Key, string>();
 
@@ -44,24 +49,24 @@ export class Faults {
     this.#options = options;
   }
 
-  /** @returns the Rollout as it was written; undefined where status says it already
+  /** @returns the object as it was written; undefined where status says it already
    * @throws ApiError */
-  async tell(rollout: Rollout, { cause, isForGood }: Undecidable): Promise<Rollout | undefined> {
-    const { events, log, now } = this.#options;
-    const key = keyOf(rollout);
+  async tell(object: T, { cause, isForGood }: Undecidable): Promise<T | undefined> {
+    const { events, log, now, kind, standing } = this.#options;
+    const key = keyOf(object);
     const said = cause instanceof Error ? cause.message : String(cause);
     const reason = isForGood ? "SpecImpossible" : "InternalFault";
     const message = isForGood ? said : `a fault of Zenith, please report it: ${firstLine(said)}`;
     if (this.#told.get(key) !== message) {
       const stack = cause instanceof Error ? cause.stack : undefined;
-      if (isForGood) log.warn({ rollout: key, error: message }, "the spec cannot be read");
-      else log.error({ rollout: key, error: stack ?? said }, "nothing can be decided");
+      if (isForGood) log.warn({ [kind]: key, error: message }, "the spec cannot be read");
+      else log.error({ [kind]: key, error: stack ?? said }, "nothing can be decided");
     }
     this.#told.set(key, message);
-    const status = impossibleStatus(rollout, message, now(), reason);
+    const status = impossibleStatus(object, standing, { reason, message }, now());
     if (status === undefined) return undefined;
-    const written = await writeStatus(this.#options.resources, rollout, status);
-    events.record(rollout, "Warning", reason, message);
+    const written = await writeStatus(this.#options.resources, object, status);
+    events.record(object, "Warning", reason, message);
     return written;
   }
 
