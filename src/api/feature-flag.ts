@@ -189,10 +189,10 @@ const flagAnalysis = z
     labels: z
       .object({
         ...seriesLabels,
-        flag: labelName("Label with the flag's key; empty series of other flags do not count.")
-          .meta(unlessSaid("flag"))
+        flag: labelName("Label with the flag's key; series without it, or of other flags, do not count.")
+          .meta(unlessSaid("feature_flag_key"))
           .optional(),
-        variant: labelName("Label with the variant's name.").meta(unlessSaid("variant")).optional(),
+        variant: labelName("Label with the variant's name.").meta(unlessSaid("feature_flag_variant")).optional(),
       })
       .optional()
       .meta({ description: "Names of labels, where yours differ." }),

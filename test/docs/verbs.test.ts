@@ -1,24 +1,12 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { formatRequest } from "../../src/api/request.ts";
 import type { RolloutStatus } from "../../src/api/rollout.ts";
 import { ordersOf } from "../../src/core/rollout/requests.ts";
 import type { Revision, World } from "../../src/core/rollout/world.ts";
+import { verbTable } from "./verb-table.ts";
 
 /** The table of docs/verbs.md, asked of the code that answers requests. */
-const rows = readFileSync("docs/verbs.md", "utf8")
-  .split("\n")
-  .filter((line) => line.startsWith("|"))
-  .map((line) =>
-    line
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
-const [head = [], , ...body] = rows;
-const cells = body.flatMap(([verb = "", ...answers]) =>
-  answers.map((answer, i) => ({ verb: verb.replaceAll("`", ""), phase: head[i + 1] ?? "", answer })),
-);
+const { verbs, phases, cells } = verbTable("Rollout");
 
 const OLD = "oldoldold";
 const NEW = "newnewnew";
@@ -73,10 +61,8 @@ function answerTo(verb: string, phase: string): string {
 
 describe("docs/verbs.md", () => {
   test("has a row for each verb and a column for each phase", () => {
-    expect(head.slice(1)).toEqual(Object.keys(situations));
-    expect(body.map(([verb]) => verb?.replaceAll("`", ""))).toEqual(
-      "promote promote:full pause resume abort retry rollback rollback:<revision>".split(" "),
-    );
+    expect(phases).toEqual(Object.keys(situations));
+    expect(verbs).toEqual("promote promote:full pause resume abort retry rollback rollback:<revision>".split(" "));
     expect(cells).toHaveLength(56);
   });
 

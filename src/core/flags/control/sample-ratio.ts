@@ -10,8 +10,9 @@ export interface SampleRatio {
   readonly evidence: number;
 }
 
-/** A user sends requests in bunches, so that many of them say no more than one: so many are taken for one. */
-const REQUESTS_A_USER = 20;
+/** Users send requests in bunches, some far more than others, so that many requests say no more than one user: so many are
+ * taken for one. It is twice and more what real programs need; an alarm may come later, but not in vain. */
+const REQUESTS_A_USER = 100;
 /** Evidence that alarms; it may be looked at any number of times. */
 const ALARM = 10_000;
 /** A difference smaller than this share of the smaller side is true of every real program, and alarms nobody. */
