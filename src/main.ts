@@ -1,17 +1,22 @@
 import { CommanderError } from "commander";
 import { ConfigError, parseConfig } from "./config.ts";
+import { parseFlagsConfig } from "./flags-config.ts";
+import { runFlags } from "./flags-server.ts";
+import { makeToken } from "./flags-token.ts";
 import { runCheck, runUninstall } from "./install/run.ts";
 import { SettingsError } from "./install/settings.ts";
+import { systemClock } from "./kube/clock.ts";
 import { runOperator } from "./operator.ts";
-import { createLog } from "./telemetry/log.ts";
+import { createLog, type Logger } from "./telemetry/log.ts";
 
 const USAGE = `Usage: zenith ROLE [flags]
 
   operator   watches Rollouts, shifts their traffic, judges and takes back
+  flags      watches FeatureFlags and serves them to OpenFeature SDKs; flags token makes a token for browsers
   uninstall  brings releases to rest and lets go of every Rollout; the chart runs it before it goes
   check      looks at an install from the inside; helm test runs it
 
-zenith operator --help lists the flags.
+zenith operator --help and zenith flags --help list the flags.
 `;
 
 /** Ends with a sentence and the code of a wrong use. */
@@ -29,9 +34,28 @@ async function main([role, ...args]: readonly string[]): Promise<number> {
   }
   if (role === "check") return await runCheck(args, process.env);
   if (role === "uninstall") return await runUninstall(args, process.env, createLog("info", "json"));
-  if (role !== "operator") refuse(`"${role}" is no role; ${USAGE}`);
-  const config = parseConfig(args, process.env);
-  const log = createLog(config.logLevel, config.logFormat);
+  if (role === "flags" && args[0] === "token") {
+    process.stdout.write(`${await makeToken(args.slice(1), process.env, systemClock.now())}\n`);
+    return 0;
+  }
+  switch (role) {
+    case "operator": {
+      const config = parseConfig(args, process.env);
+      const log = createLog(config.logLevel, config.logFormat);
+      return await runOperator(config, log, whenStopped(log));
+    }
+    case "flags": {
+      const config = parseFlagsConfig(args, process.env);
+      const log = createLog(config["log-level"], config["log-format"]);
+      return await runFlags(config, log, whenStopped(log));
+    }
+    default:
+      return refuse(`"${role}" is no role; ${USAGE}`);
+  }
+}
+
+/** Aborted by a signal; the second one forces. What nothing handles ends the process: half of it must not go on. */
+function whenStopped(log: Logger): AbortSignal {
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -43,7 +67,7 @@ async function main([role, ...args]: readonly string[]): Promise<number> {
     log.error({ error: error instanceof Error ? error.stack : String(error) }, "a fault that nothing handled; ending");
     process.exit(1);
   });
-  return await runOperator(config, log, stop.signal);
+  return stop.signal;
 }
 
 try {

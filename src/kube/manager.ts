@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Server as NetServer } from "node:net";
 import type { KubeObject } from "../api/kubernetes.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { registry } from "../telemetry/metrics.ts";
@@ -20,12 +21,24 @@ export async function serveEndpoints(
   answers: Answers,
   setting: string,
 ): Promise<{ port: number; close(): Promise<void> } | undefined> {
-  if (address === "" || address === "0") return undefined;
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  if (isNowhere(address)) return undefined;
   const server = createServer((request, response) => void answer(request, response, answers));
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
+  return { port: await listenAt(server, address, setting), close: () => closeOf(server) };
+}
+
+/** Whether an endpoint is turned off. */
+export function isNowhere(address: string): boolean {
+  return address === "" || address === "0";
+}
+
+/** Lets a server listen; see `serveEndpoints`.
+ * @returns its port
+ * @throws Error with a sentence */
+export async function listenAt(server: NetServer, address: string, setting: string): Promise<number> {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -34,7 +47,7 @@ export async function serveEndpoints(
   } catch (cause) {
     throw new Error(`Cannot listen at ${setting}=${address}: ${reasonOf(cause)}`, { cause });
   }
-  return { port: (server.address() as { port: number }).port, close: () => closeOf(server) };
+  return (server.address() as AddressInfo).port;
 }
 
 function reasonOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Visibility } from "./definition.ts";
+import type { Visibility } from "../core/flags/definition.ts";
 
 /** What someone may see. */
 export interface Access {

@@ -1,4 +1,4 @@
-import type { JsonValue } from "./definition.ts";
+import type { JsonValue } from "../core/flags/definition.ts";
 
 /** What is known of the one who asks: `targetingKey` and attributes. */
 export type Context = { readonly [attribute: string]: JsonValue };

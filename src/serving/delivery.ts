@@ -1,5 +1,6 @@
 import type { DeliveryPage, FlagDelivery } from "../core/flags/delivery.ts";
 import type { Clock } from "../kube/clock.ts";
+import { deliverySeconds } from "./metrics.ts";
 import type { ServedFlag } from "./served-flag.ts";
 import type { FlagSet, FlagStore, SetChange } from "./store.ts";
 
@@ -67,7 +68,7 @@ export class DeliveryCounts {
     return {
       flushed: (number) => {
         stream.has = Math.max(stream.has, number);
-        if (!fetches(kind)) this.#took(number);
+        if (!fetches(kind)) this.#took(number, kind);
       },
       close: () => void this.#streams.delete(stream),
     };
@@ -78,7 +79,7 @@ export class DeliveryCounts {
     for (const [number, push] of [...this.#pushes].reverse()) {
       if (push.flagSet !== flagSet || !push.etags.includes(etag)) continue;
       push.refetched++;
-      this.#took(number);
+      this.#took(number, "browser");
       return;
     }
   }
@@ -142,10 +143,12 @@ export class DeliveryCounts {
       else flags.delete(key);
   }
 
-  #took(number: number): void {
+  #took(number: number, kind: StreamKind): void {
     const push = this.#pushes.get(number);
-    if (push !== undefined && push.tookMs.length < TIMES_KEPT)
-      push.tookMs.push(this.#clock.monotonicMs() - push.sinceMs);
+    if (push === undefined) return;
+    const tookMs = this.#clock.monotonicMs() - push.sinceMs;
+    deliverySeconds.observe({ kind }, tookMs / 1_000);
+    if (push.tookMs.length < TIMES_KEPT) push.tookMs.push(tookMs);
   }
 }
 

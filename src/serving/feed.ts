@@ -1,5 +1,5 @@
+import type { Visibility } from "../core/flags/definition.ts";
 import type { Clock } from "../kube/clock.ts";
-import type { Visibility } from "./definition.ts";
 import type { DeliveryCounts } from "./delivery.ts";
 import type { FlagStore } from "./store.ts";
 

@@ -15,6 +15,11 @@ export const flagsServed = new Gauge({
   help: "Flags that are served.",
   registers,
 });
+export const flagsInvalid = new Gauge({
+  name: "zenith_flags_invalid",
+  help: "FeatureFlags that cannot be served as they are; what they were is served on.",
+  registers,
+});
 export const streamsOpen = new Gauge({
   name: "zenith_flag_streams",
   help: "Clients that are connected and are told of changes, by kind (sync, events, ofrep, browser).",

@@ -1,5 +1,5 @@
+import type { FlagMetadata, JsonValue, Visibility } from "../core/flags/definition.ts";
 import type { Context } from "./context.ts";
-import type { FlagMetadata, JsonValue, Visibility } from "./definition.ts";
 import type { DeliveryCounts } from "./delivery.ts";
 import { evaluations } from "./metrics.ts";
 import type { ServedFlag } from "./served-flag.ts";

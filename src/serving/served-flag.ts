@@ -1,6 +1,10 @@
 import type { EvaluationContext, Logger } from "@openfeature/core";
 import { FeatureFlag } from "@openfeature/flagd-core";
-import type { CompiledFlag, FlagMetadata, JsonValue } from "./definition.ts";
+import type { Compiled } from "../core/flags/compile.ts";
+import type { FlagMetadata, JsonValue } from "../core/flags/definition.ts";
+
+/** A flag that was compiled and is to be served. */
+export type CompiledFlag = Omit<Extract<Compiled, { kind: "compiled" }>, "kind" | "uses" | "changesAtMs">;
 
 /** What a client is told: a value, that its own default holds, or that the flag cannot be evaluated. */
 export type Answer =
@@ -17,6 +21,8 @@ export class ServedFlag {
   readonly flagSet: string;
   readonly version: string;
   readonly isClientVisible: boolean;
+  /** Whether it answers otherwise as time passes. */
+  readonly isByClock: boolean;
   readonly metadata: FlagMetadata;
   /** The definition as JSON, as in-process clients get it. */
   readonly json: string;
@@ -29,6 +35,7 @@ export class ServedFlag {
     this.flagSet = flag.flagSet;
     this.version = flag.version;
     this.isClientVisible = flag.visibility === "client";
+    this.isByClock = flag.byClock;
     this.metadata = flag.definition.metadata ?? {};
     this.json = JSON.stringify(flag.definition);
     this.#isDisabled = flag.definition.state === "DISABLED";

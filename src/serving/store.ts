@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import type { Visibility } from "../core/flags/definition.ts";
 import { type Clock, systemClock } from "../kube/clock.ts";
-import type { CompiledFlag, Visibility } from "./definition.ts";
-import { ServedFlag } from "./served-flag.ts";
+import { type CompiledFlag, ServedFlag } from "./served-flag.ts";
 
 /** What has changed in one flag set since its subscribers were told last. */
 export interface SetChange {
@@ -109,6 +109,11 @@ export class FlagSet {
 
   get flags(): ReadonlyMap<string, ServedFlag> {
     return this.#flags;
+  }
+
+  /** Whether what `viewer` sees answers otherwise as time passes. */
+  isByClock(viewer: Visibility): boolean {
+    return [...this.#flags.values()].some((flag) => flag.isByClock && (viewer === "server" || flag.isClientVisible));
   }
 
   put(flag: ServedFlag): void {

@@ -46,6 +46,8 @@ export interface AuditEvent {
 
 /** Kubernetes' own controllers ask 20 to 50 times a second by default, which hundreds of pods would wait for. */
 const UNTHROTTLED = ["--kube-api-qps=1000", "--kube-api-burst=2000"];
+/** kubectl takes a bare on, off, yes or no for true and false. */
+const KUBECTL_YAML = { version: "1.1" } as const;
 const PREFIX = "zenith-cluster-";
 
 /** Starts a control plane of its own on free ports of the loopback interface. Ready when it resolves. */
@@ -232,6 +234,12 @@ export class Cluster {
 
   async stopApiServer(): Promise<void> {
     await this.#apiServer?.stop();
+    this.#apiServer = undefined;
+  }
+
+  /** For what a test leaves behind. */
+  async startApiServerIfStopped(): Promise<void> {
+    if (this.#apiServer === undefined) await this.startApiServer();
   }
 
   async #until(what: string, ready: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
@@ -318,7 +326,7 @@ export class Cluster {
     const input =
       typeof manifest === "string"
         ? manifest
-        : (Array.isArray(manifest) ? manifest : [manifest]).map((m) => stringify(m)).join("---\n");
+        : (Array.isArray(manifest) ? manifest : [manifest]).map((m) => stringify(m, KUBECTL_YAML)).join("---\n");
     const { code, stdout, stderr } = await this.kubectl(["apply", ...args, "-f", "-"], { input });
     if (code !== 0) throw new Error(`kubectl apply failed: ${stderr.trim()}`);
     return stdout;

@@ -1,4 +1,5 @@
-import type { CompiledFlag, FlagDefinition } from "../../src/serving/definition.ts";
+import type { FlagDefinition } from "../../src/core/flags/definition.ts";
+import type { CompiledFlag } from "../../src/serving/served-flag.ts";
 
 /** A boolean flag that is off for everyone, and what differs from that. */
 export function aFlag(
@@ -13,7 +14,7 @@ export function aFlag(
     metadata: { flagSetId: more.flagSet ?? "shop", version: more.version ?? "v1" },
     ...more.definition,
   };
-  return { key, flagSet: "shop", visibility: "client", version: "v1", ...more, definition };
+  return { key, flagSet: "shop", visibility: "client", version: "v1", byClock: false, ...more, definition };
 }
 
 /** Who has the plan "pro" gets "on". */

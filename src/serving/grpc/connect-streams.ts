@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../kube/clock.ts";
 import type { WriteEvent } from "../feed.ts";
+import { type Fault, FULL, GOING } from "./faults.ts";
 
 const MOST_UNREAD_BYTES = 64 * 1024;
 const END = 0x02;
@@ -8,18 +9,21 @@ const END = 0x02;
 /** Streams of the Connect protocol: each message behind five bytes, its kind and its length; the last one says how it ended. */
 export class ConnectStreams {
   readonly #clock: Clock;
+  readonly #most: number;
   readonly #open = new Set<ServerResponse>();
   #isDraining = false;
 
-  constructor(clock: Clock) {
+  /** @param most streams at once */
+  constructor(clock: Clock, most: number) {
     this.#clock = clock;
+    this.#most = most;
   }
 
   /** @param begin starts what writes, and gives what ends that */
   open(response: ServerResponse, begin: (write: WriteEvent) => () => void): void {
     response.writeHead(200, { "content-type": "application/connect+json", "cache-control": "no-store" });
-    if (this.#isDraining) {
-      end(response);
+    if (this.#isDraining || this.#open.size >= this.#most) {
+      end(response, this.#isDraining ? GOING : FULL);
       return;
     }
     this.#open.add(response);
@@ -41,14 +45,14 @@ export class ConnectStreams {
     this.#isDraining = true;
     const responses = [...this.#open];
     for (const [i, response] of responses.entries()) {
-      end(response);
+      end(response, GOING);
       if (i % 50 === 49) await this.#clock.sleep((50 * overMs) / responses.length);
     }
   }
 }
 
-function end(response: ServerResponse): void {
-  response.end(envelope(END, { error: { code: "unavailable", message: "The server is going; connect again" } }));
+function end(response: ServerResponse, { details }: Fault): void {
+  response.end(envelope(END, { error: { code: "unavailable", message: details } }));
 }
 
 function envelope(flags: number, message: object): Buffer {

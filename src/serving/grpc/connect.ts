@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Visibility } from "../../core/flags/definition.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { BadRequest, contextOf, MOST_BYTES, parseObject } from "../context.ts";
-import type { Visibility } from "../definition.ts";
 import type { Feed } from "../feed.ts";
 import { BodyRefused, readBody } from "../http/body.ts";
 import type { Cors } from "../http/cors.ts";

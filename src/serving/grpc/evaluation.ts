@@ -6,9 +6,9 @@ import type {
   sendUnaryData,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import type { FlagMetadata, JsonValue } from "../../core/flags/definition.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { checkedContext } from "../context.ts";
-import type { FlagMetadata, JsonValue } from "../definition.ts";
 import type { Feed } from "../feed.ts";
 import { type Asker, type Resolution, ResolveError, type Resolver, type ValueType } from "../resolve.ts";
 import { parseSelector, SELECTOR_HEADER } from "../selector.ts";

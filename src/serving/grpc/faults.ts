@@ -26,3 +26,6 @@ export function faultOf(error: unknown, log: Logger): Fault {
 /** Every stream ends like this, whyever: after OK the JavaScript provider takes its stream for ended by itself, and never
  * connects again. */
 export const GOING: Fault = { code: status.UNAVAILABLE, details: "The server is going; connect again" };
+
+/** Another server may have room. */
+export const FULL: Fault = { code: status.UNAVAILABLE, details: "The server has as many streams as it takes" };

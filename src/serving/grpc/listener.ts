@@ -9,6 +9,7 @@ import { createHttpServer } from "../http/listener.ts";
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** "PRI": no method of HTTP/1.1 begins like this. */
 const ENOUGH_BYTES = 3;
+const ANSWERED_WITHIN_MS = 500;
 const FIRST_BYTES_MS = 10_000;
 /** Peers that are gone without a word are found by this; clients may ask as often as they like. */
 const KEEP_ALIVE = { time: 30_000, timeout: 10_000 };
@@ -50,9 +51,12 @@ export class GrpcPort {
     return (this.#net.address() as AddressInfo).port;
   }
 
-  /** Takes no new connection, and ends those that are left. Streams were ended before. */
+  /** Takes no new connection, lets questions under way be answered, and ends what is left. Streams were ended before. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#net.close(resolve));
+    this.#http.closeIdleConnections();
+    const answered = new Promise<void>((resolve) => this.#grpc.tryShutdown(() => resolve()));
+    await Promise.race([answered, this.#clock.sleep(ANSWERED_WITHIN_MS)]);
     this.#grpc.forceShutdown();
     this.#http.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();

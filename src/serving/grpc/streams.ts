@@ -1,6 +1,6 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Clock } from "../../kube/clock.ts";
-import { type Fault, GOING } from "./faults.ts";
+import { type Fault, FULL, GOING } from "./faults.ts";
 
 type Stream<T> = ServerWritableStream<never, T>;
 
@@ -13,11 +13,14 @@ const MOST_UNREAD = 32;
 /** All streams of a port, so that they end together and well. */
 export class OpenStreams {
   readonly #clock: Clock;
+  readonly #most: number;
   readonly #ends = new Set<(fault: Fault) => void>();
   #isDraining = false;
 
-  constructor(clock: Clock) {
+  /** @param most streams at once */
+  constructor(clock: Clock, most: number) {
     this.#clock = clock;
+    this.#most = most;
   }
 
   get size(): number {
@@ -31,8 +34,8 @@ export class OpenStreams {
     begin: (write: Write<T>) => () => void,
   ): void {
     const stream = call as Stream<T>;
-    if (this.#isDraining) {
-      stream.emit("error", GOING);
+    if (this.#isDraining || this.#ends.size >= this.#most) {
+      stream.emit("error", this.#isDraining ? GOING : FULL);
       return;
     }
     let unread = 0;

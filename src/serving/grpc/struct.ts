@@ -1,5 +1,5 @@
+import type { JsonValue } from "../../core/flags/definition.ts";
 import { BadRequest } from "../context.ts";
-import type { JsonValue } from "../definition.ts";
 
 /** google.protobuf.Struct as proto-loader gives and takes it. */
 export interface Struct {

@@ -1,11 +1,13 @@
 import type { ServerResponse } from "node:http";
+import type { Visibility } from "../../core/flags/definition.ts";
 import type { Clock } from "../../kube/clock.ts";
-import type { Visibility } from "../definition.ts";
 import type { DeliveryCounts } from "../delivery.ts";
 import type { FlagStore } from "../store.ts";
 
 /** Between two signs of life: proxies end what is silent, and a peer that is gone shows only in writing. */
 const ALIVE_MS = 20_000;
+/** Of so many signs, one is a hint where a ramp goes by the clock: nothing changes then but what time makes of it. */
+const BEATS_OF_A_RAMP = 3;
 /** Browsers wait three seconds by themselves; spread, so that a server that comes back is not met by everyone at once. */
 const RETRY_MS = { least: 300, most: 1_300 };
 /** Who does not read is let go, and reads everything when it comes back. */
@@ -72,8 +74,11 @@ export class EventStreams {
       const data = JSON.stringify({ type: "refetchEvaluation", etag: etag() });
       this.#write(response, `id: ${etag()}\nevent: message\ndata: ${data}\n\n`, () => account.flushed(push));
     };
+    let beats = 0;
     const beat = (): void => {
-      this.#write(response, ":\n\n");
+      const isRamping = ++beats % BEATS_OF_A_RAMP === 0 && this.#store.flagSet(topic.flagSet).isByClock(topic.viewer);
+      if (isRamping) tell();
+      else this.#write(response, ":\n\n");
       alive = this.#clock.after(ALIVE_MS, beat);
     };
     let alive = this.#clock.after(ALIVE_MS, beat);

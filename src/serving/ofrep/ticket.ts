@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { Visibility } from "../definition.ts";
+import type { Visibility } from "../../core/flags/definition.ts";
 import type { Topic } from "./events.ts";
 
 /** Where browsers listen. EventSource sends no header, so that what lets it in stands in the address: a signature that is good

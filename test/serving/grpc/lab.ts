@@ -27,12 +27,13 @@ export interface GrpcLab {
 
 /** Evaluation (gRPC and Connect) and sync on one port of loopback, with a store that the test fills.
  * @param store of an earlier server, to be served again */
-export async function startGrpc(options: { port?: number; store?: FlagStore } = {}): Promise<GrpcLab> {
+export async function startGrpc(options: { port?: number; store?: FlagStore; most?: number } = {}): Promise<GrpcLab> {
   const store = options.store ?? new FlagStore();
   const delivery = new DeliveryCounts(store, systemClock);
+  const { most = 100 } = options;
   const lines: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void lines.push(line) });
-  const [streams, connectStreams] = [new OpenStreams(systemClock), new ConnectStreams(systemClock)];
+  const [streams, connectStreams] = [new OpenStreams(systemClock, most), new ConnectStreams(systemClock, most)];
   const parts = {
     resolver: new Resolver(store, delivery),
     feed: new Feed(store, delivery, systemClock),
