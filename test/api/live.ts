@@ -17,7 +17,7 @@ export interface Status {
 type Json = { [key: string]: unknown };
 
 /** RFC 7386, as `kubectl patch --type=merge` does it. */
-function merged(into: unknown, patch: unknown): unknown {
+export function merged(into: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
   const result: Json = isObject(into) ? { ...into } : {};
   for (const [key, value] of Object.entries(patch)) {

@@ -41,11 +41,20 @@ function clauseLogic(clause: Clause, path: string, { segment }: Surroundings): L
 }
 
 function comparison({ greaterThan, atLeast, lessThan, atMost }: Clause, value: Logic, path: string): Logic {
-  if (greaterThan !== undefined) return all([isThere(value), { ">": [value, greaterThan] }]);
-  if (atLeast !== undefined) return all([isThere(value), { ">=": [value, atLeast] }]);
-  if (lessThan !== undefined) return all([isThere(value), { "<": [value, lessThan] }]);
-  if (atMost !== undefined) return all([isThere(value), { "<=": [value, atMost] }]);
+  const compared = (operator: string, limit: number) => all([...isNumber(value), { [operator]: [value, limit] }]);
+  if (greaterThan !== undefined) return compared(">", greaterThan);
+  if (atLeast !== undefined) return compared(">=", atLeast);
+  if (lessThan !== undefined) return compared("<", lessThan);
+  if (atMost !== undefined) return compared("<=", atMost);
   throw new FlagInvalid("SpecImpossible", `${path} must have an operator`);
+}
+
+/** Conditions that together hold of a number alone. JSONLogic compares anything: nothing counts as 0, and at text that is no
+ * number or at an object flagd-core throws, so that the program gets its code's default. */
+function isNumber(value: Logic): readonly Logic[] {
+  const first = { substr: [{ cat: ["", value] }, 0, 1] };
+  const isNoList = { in: [value, { merge: [value] }] };
+  return [isThere(value), not(isText(value)), { in: [first, "-0123456789"] }, isNoList];
 }
 
 /** Whether an attribute is text: JSONLogic has no word for it, but nothing else is the same as its own text. (Two arguments, as

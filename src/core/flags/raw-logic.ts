@@ -54,17 +54,23 @@ const SEM_VER = ["=", "!=", "<", "<=", ">", ">=", "~", "^"];
 /** @param path where it stands in the spec, for the message
  * @throws FlagInvalid */
 export function checkedLogic(logic: unknown, path: string, depth = 1): Logic {
-  if (depth > MOST_DEPTH) refuse(path, `must be at most ${MOST_DEPTH} deep`);
-  if (Array.isArray(logic)) return logic.map((item, i) => checkedLogic(item, `${path}[${i}]`, depth + 1));
-  if (typeof logic === "number" && !Number.isFinite(logic)) refuse(path, "must be a finite number");
   if (typeof logic !== "object" || logic === null) return logic as Logic;
+  if (depth > MOST_DEPTH) refuse(path, `must be at most ${MOST_DEPTH} deep`);
+  if (Array.isArray(logic))
+    return logic.map((item, i) => checkedLogic(item, `${path}[${i}]`, Array.isArray(item) ? depth + 1 : depth));
   const entries = Object.entries(logic);
   const [entry, second] = entries;
   if (entry === undefined || second !== undefined)
     refuse(path, `must be one operator with its arguments (got ${entries.length} members)`);
   const [operator, given] = entry as [string, unknown];
   checkOperator(operator, Array.isArray(given) ? given : [given], path);
-  return { [operator]: checkedLogic(given, `${path}.${operator}`, depth + 1) };
+  return { [operator]: argumentsOf(given, `${path}.${operator}`, depth) };
+}
+
+/** A list of arguments is no depth of its own. */
+function argumentsOf(given: unknown, path: string, depth: number): Logic {
+  if (!Array.isArray(given)) return checkedLogic(given, path, depth + 1);
+  return given.map((argument, i) => checkedLogic(argument, `${path}[${i}]`, depth + 1));
 }
 
 function checkOperator(operator: string, args: readonly unknown[], path: string): void {
