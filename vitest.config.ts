@@ -7,9 +7,18 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/**/*.cluster.test.ts"],
+          exclude: ["test/**/*.cluster.test.ts", "test/clients/**"],
           testTimeout: 30_000,
           maxWorkers: 3, // Many of them wait for sockets and timers.
+        },
+      },
+      {
+        test: {
+          name: "clients",
+          include: ["test/clients/*.test.ts"],
+          testTimeout: 300_000, // Ten thousand users, one after the other, in languages that take their time.
+          hookTimeout: 600_000, // A hook may install an SDK.
+          maxWorkers: 1,
         },
       },
       {

@@ -31,6 +31,11 @@ export const fastStages: readonly Stage[] = [
 export const slowStages: readonly Stage[] = [
   { title: "Simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000"] },
   {
+    title: "Real OpenFeature clients",
+    command: ["vitest", "run", "--project", "clients", ...REPORTERS],
+    vitest: true,
+  },
+  {
     title: "Tests on a real control plane",
     command: ["vitest", "run", "--project", "cluster", ...REPORTERS],
     vitest: true,
