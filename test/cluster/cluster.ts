@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly users?: readonly { readonly name: string; readonly groups?: readonly string[] }[];
   /** Records every request, for counting. */
   readonly audit?: boolean;
+  /** More flags of the API server. */
+  readonly apiServer?: readonly string[];
   readonly directory?: string;
 }
 
@@ -33,6 +35,7 @@ export interface AuditEvent {
   readonly userAgent?: string;
   readonly requestURI: string;
   readonly objectRef?: {
+    readonly apiGroup?: string;
     readonly resource?: string;
     readonly namespace?: string;
     readonly name?: string;
@@ -208,6 +211,7 @@ export class Cluster {
       "--endpoint-reconciler-type=none",
       "--allow-privileged=true",
       ...(this.#options.audit === true ? audit : []),
+      ...(this.#options.apiServer ?? []),
     ];
   }
 
@@ -411,6 +415,7 @@ export function run(
     child.on("close", (code) =>
       resolve({ code: code ?? 1, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
     );
+    child.stdin.on("error", () => undefined); // It may end without reading.
     child.stdin.end(options.input ?? "");
   });
 }

@@ -1,28 +1,18 @@
-import { openSync } from "node:fs";
 import { join } from "node:path";
 import type { Cluster } from "./cluster.ts";
+import { ACCOUNT } from "./image-root.ts";
 import type { Program, Runtime, Start } from "./node-agent.ts";
 import { ROOT } from "./playground.ts";
 import { freePorts } from "./processes.ts";
 
 /** Runs Zenith's own pods, as a chart or kustomize made them: their command and arguments, their ServiceAccount's token, and
- * ports of their own instead of a network of their own. Only where the image is unpacked is another's question.
- * @param entry what stands for /zenith.mjs in the image */
-export function zenithRuntime(cluster: Cluster, entry = join(ROOT, "src/main.ts")): Runtime {
-  return (start) => (start.command.includes("/zenith.mjs") ? programOf(cluster, start, entry) : undefined);
-}
-
-async function programOf(cluster: Cluster, start: Start, entry: string): Promise<Program> {
-  const [node, ...rest] = start.command;
-  if (node !== "node") throw new Error(`An image of Zenith runs node, not ${node}`);
-  const args = ["--disable-warning=ExperimentalWarning", ...rest.map((arg) => (arg === "/zenith.mjs" ? entry : arg))];
-  // The pod's log goes where a test can read it.
-  const log = logOf(cluster, start);
-  openSync(log, "a");
-  return {
-    command: "/bin/sh",
-    args: ["-c", 'exec "$@" >>"$LOG" 2>&1', "sh", process.execPath, ...args],
-    env: { LOG: log, KUBECONFIG: await kubeconfigOf(cluster, start), ...(await addressesOf(start)) },
+ * ports of their own instead of a network of their own.
+ * @param root an unpacked image, in which they run as the chart asks: read-only, by nobody, without a right. Left out, the
+ *   sources stand for what is in it */
+export function zenithRuntime(cluster: Cluster, { root }: { root?: string } = {}): Runtime {
+  return (start) => {
+    if (!start.command.includes("/zenith.mjs")) return undefined;
+    return root === undefined ? fromSources(cluster, start) : inImage(cluster, start, root);
   };
 }
 
@@ -31,13 +21,63 @@ export function logOf(cluster: Cluster, { namespace, pod }: Pick<Start, "namespa
   return cluster.path(`pod-${namespace}-${pod}.log`);
 }
 
+async function fromSources(cluster: Cluster, start: Start): Promise<Program> {
+  const [node, ...rest] = start.command;
+  if (node !== "node") throw new Error(`An image of Zenith runs node, not ${node}`);
+  const entry = join(ROOT, "src/main.ts");
+  const args = ["--disable-warning=ExperimentalWarning", ...rest.map((arg) => (arg === "/zenith.mjs" ? entry : arg))];
+  const kubeconfig = cluster.path(`pod-${start.namespace}-${start.pod}.yaml`);
+  cluster.writeKubeconfig(kubeconfig, await tokenOf(cluster, start));
+  return logged(cluster, start, 'exec "$@"', [process.execPath, ...args], { KUBECONFIG: kubeconfig });
+}
+
+/** What a container engine does with the chart's security context, and a kubelet with the account. */
+const IN_IMAGE = `
+set -e
+mount --bind "$IMAGE_ROOT" "$POD_ROOT"
+mount -o remount,bind,ro "$POD_ROOT"
+mount -t tmpfs tmpfs "$POD_ROOT/${ACCOUNT}"
+printf %s "$TOKEN" > "$POD_ROOT/${ACCOUNT}/token"
+cp "$CA" "$POD_ROOT/${ACCOUNT}/ca.crt"
+printf %s "$NAMESPACE" > "$POD_ROOT/${ACCOUNT}/namespace"
+unset TOKEN
+exec setpriv --no-new-privs --clear-groups --bounding-set=+sys_chroot,+setuid,+setgid \\
+  unshare --root="$POD_ROOT" --setgid=65532 --setuid=65532 --wd=/ "$@"
+`;
+
+async function inImage(cluster: Cluster, start: Start, root: string): Promise<Program> {
+  const { hostname, port } = new URL(cluster.server);
+  const podRoot = cluster.path(`root-${start.namespace}-${start.pod}`);
+  const env = {
+    PATH: "/usr/bin:/bin:/usr/sbin:/sbin",
+    IMAGE_ROOT: root,
+    POD_ROOT: podRoot,
+    TOKEN: await tokenOf(cluster, start),
+    CA: cluster.caPath,
+    NAMESPACE: start.namespace,
+    KUBERNETES_SERVICE_HOST: hostname,
+    KUBERNETES_SERVICE_PORT: port,
+  };
+  const script = `mkdir -p "$POD_ROOT"; exec unshare --mount sh -c '${IN_IMAGE}' sh "$@"`;
+  return await logged(cluster, start, script, start.command, env);
+}
+
+async function logged(
+  cluster: Cluster,
+  start: Start,
+  script: string,
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Program> {
+  const args = ["-c", `exec >>"$LOG" 2>&1; ${script}`, "sh", ...command];
+  return { command: "/bin/sh", args, env: { ...env, ...(await addressesOf(start)), LOG: logOf(cluster, start) } };
+}
+
 /** A token for the pod's account, as a kubelet would project it. */
-async function kubeconfigOf(cluster: Cluster, { namespace, pod, serviceAccount }: Start): Promise<string> {
+async function tokenOf(cluster: Cluster, { namespace, serviceAccount }: Start): Promise<string> {
   const { code, stdout, stderr } = await cluster.kubectl(["-n", namespace, "create", "token", serviceAccount]);
   if (code !== 0) throw new Error(`No token for ${namespace}/${serviceAccount}: ${stderr}`);
-  const path = cluster.path(`pod-${namespace}-${pod}.yaml`);
-  cluster.writeKubeconfig(path, stdout.trim());
-  return path;
+  return stdout.trim();
 }
 
 /** The ports that it listens on in its pod, moved to free ones of this machine; the health port is the one that is probed. */

@@ -3,7 +3,7 @@ import type { Rollout } from "../../src/api/rollout.ts";
 import { defineResource } from "../../src/kube/resource.ts";
 import type { Store } from "../../src/kube/store.ts";
 import { fleetMember, templateOf } from "../bench/lab.ts";
-import { type AuditEvent, type Cluster, startCluster } from "../cluster/cluster.ts";
+import { type AuditEvent, type Cluster, type ClusterOptions, startCluster } from "../cluster/cluster.ts";
 import { type Gateway, startGateway } from "../cluster/gateway.ts";
 import { applyCrds } from "../cluster/playground.ts";
 import { Access } from "../cluster/watch.ts";
@@ -37,8 +37,8 @@ export class QuietLab {
     this.rollouts = rollouts;
   }
 
-  static async open(): Promise<QuietLab> {
-    const cluster = await startCluster({ audit: true });
+  static async open(options: Pick<ClusterOptions, "apiServer"> = {}): Promise<QuietLab> {
+    const cluster = await startCluster({ audit: true, ...options });
     try {
       await applyCrds(cluster);
       const access = new Access(cluster.kubeconfig, "quiet-lab");

@@ -123,7 +123,7 @@ describe("helm, looking after all namespaces", () => {
     expectUnhurt();
   });
 
-  test("uninstalls in the middle of a release: it goes back to stable, which serves on; nothing waits for who is gone", async () => {
+  test("uninstalls in the middle of a release: it goes back to stable, which serves on", async () => {
     await story.release("shop/web:v6");
     await story.until("web", ({ weights }) => weights?.effective === 20, "the first weight");
     await helmDo("uninstall", "zenith", "--wait", "--timeout=180s");

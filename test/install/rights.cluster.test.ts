@@ -1,0 +1,266 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { stringify } from "yaml";
+import type { KubeObject } from "../../src/api/kubernetes.ts";
+import { defineResource } from "../../src/kube/resource.ts";
+import { templateOf } from "../bench/lab.ts";
+import type { AuditEvent } from "../cluster/cluster.ts";
+import { CHART, helm } from "../cluster/helm.ts";
+import { type Operator, startOperator } from "../cluster/playground.ts";
+import { deployment, route, service } from "../demo/shop.ts";
+import { QuietLab, sleep } from "../e2e/quiet-lab.ts";
+
+/*
+ * The rights that the chart grants, compared with those that are used, both ways: every request of whole lives of Rollouts is in
+ * the audit log of a real API server. None may be refused, and each right must have been used at least once.
+ */
+
+let lab: QuietLab;
+let operator: Operator | undefined;
+
+const NAMESPACE = "zenith-system";
+const ACCOUNT = `system:serviceaccount:${NAMESPACE}:zenith-operator`;
+const GRPC = defineResource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes");
+const CANARY = { settle: "1s", drain: "1s", scaleDownDelay: "1s" };
+
+beforeAll(async () => {
+  lab = await QuietLab.open({
+    apiServer: [
+      "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+      "--feature-gates=WatchList=false", // As before Kubernetes 1.32: caches are filled by lists, not by watches.
+    ],
+  });
+  const { cluster } = lab;
+  await lab.installGateway();
+  const install = ["install", "zenith", CHART, "-n", NAMESPACE, "--create-namespace", "--set", "crds.install=false"];
+  expect(await helm(install, { cluster })).toMatchObject({ code: 0, stderr: "" });
+  // The chart's own pods are kwok's here: no process is behind them.
+  const kubeconfig = cluster.path("account.yaml");
+  cluster.writeKubeconfig(kubeconfig, await kubectl("-n", NAMESPACE, "create", "token", "zenith-operator"));
+  operator = await startOperator(cluster, [`--kubeconfig=${kubeconfig}`, `--leader-election-namespace=${NAMESPACE}`]);
+  await lab.until("the operator leads", () => operator?.log().some(({ msg }) => msg === "leading") === true);
+}, 1_200_000);
+
+afterAll(async () => {
+  await operator?.running.stop();
+  await lab?.close();
+});
+
+async function kubectl(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await lab.cluster.kubectl(args);
+  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr.trim()}`);
+  return stdout.trim();
+}
+
+/** As a GitOps tool does it. */
+async function applyFromGit(objects: readonly object[]): Promise<void> {
+  const input = objects.map((object) => stringify(object)).join("---\n");
+  const apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=gitops", "-f", "-"];
+  const { code, stderr } = await lab.cluster.kubectl(apply, { input });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+}
+
+function grpcRoute(name: string): KubeObject {
+  const { spec, metadata } = route({ name }) as KubeObject & { spec: object };
+  return { apiVersion: GRPC.apiVersion, kind: GRPC.kind, metadata, spec } as KubeObject;
+}
+
+/** The stand-in gateway takes HTTPRoutes in; this says the same of every GRPCRoute. */
+async function acceptGrpcRoutes(): Promise<void> {
+  const routes = await lab.access.watch<KubeObject>(GRPC);
+  const accept = (route: KubeObject): void => {
+    const { generation = 0, namespace = "", name } = route.metadata;
+    const { parents = [] } =
+      (route as { status?: { parents?: { conditions: { observedGeneration: number }[] }[] } }).status ?? {};
+    if (parents[0]?.conditions[0]?.observedGeneration === generation) return;
+    const condition = (type: string) => ({
+      type,
+      status: "True",
+      reason: type,
+      message: "",
+      lastTransitionTime: new Date().toISOString(),
+      observedGeneration: generation,
+    });
+    const parent = {
+      parentRef: { name: "public" },
+      controllerName: "zenith.sh/stand-in-gateway",
+      conditions: [condition("Accepted"), condition("ResolvedRefs")],
+    };
+    const ref = { apiVersion: GRPC.apiVersion, kind: GRPC.kind, namespace, name };
+    void lab.access.resources.mergePatch(ref, { status: { parents: [parent] } }, "status").catch(() => undefined);
+  };
+  routes.subscribe((type, route) => type !== "deleted" && accept(route));
+  for (const route of routes.list()) accept(route);
+}
+
+async function removed(kind: string, name: string): Promise<void> {
+  await kubectl("delete", kind, name, "--timeout=60s");
+}
+
+describe("whole lives of Rollouts", () => {
+  test("a Deployment behind two routes, which Git applies, and which someone else keeps resetting", async () => {
+    await acceptGrpcRoutes();
+    const git = [deployment({ replicas: 2 }), service(), route(), grpcRoute("web")];
+    await applyFromGit(git);
+    await kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+    const steps = [{ weight: 20 }, { pause: {} }];
+    const traffic = { service: "web", routes: [{ httpRoute: { name: "web" } }, { grpcRoute: { name: "web" } }] };
+    const spec = {
+      workloadRef: { kind: "Deployment", name: "web" },
+      strategy: { canary: { ...CANARY, steps } },
+      traffic,
+      analysis: { disabled: true },
+      bake: "1s",
+    };
+    await lab.access.resources.create({
+      apiVersion: "zenith.sh/v1alpha1",
+      kind: "Rollout",
+      metadata: { name: "web", namespace: "default" },
+      spec,
+    } as KubeObject);
+    await lab.until("it is adopted", () => lab.status("web").phase === "Healthy");
+    await kubectl("set", "image", "deployment/web", "web=shop/web:v2");
+    await lab.until("the pause", () => lab.status("web").phase === "Paused");
+    for (let i = 0; i < 15; i++) await applyFromGit(git.slice(1));
+    await lab.until("the culprit is told", () => JSON.stringify(lab.status("web")).includes("gitops"), 20_000);
+    await kubectl(
+      "annotate",
+      "rollout.zenith.sh/web",
+      `zenith.sh/request=abort@${lab.status("web").canary?.revision}#1`,
+    );
+    await lab.until("it is back", () => lab.status("web").phase === "Reverted");
+    await removed("rollout.zenith.sh", "web");
+    await kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+  });
+
+  test("revisions that are forgotten, sizes that change, and names that are taken", async () => {
+    const strategy = { canary: { ...CANARY, steps: [{ weight: 50 }] } };
+    await lab.make("own", { strategy, revisionHistoryLimit: 1 }, false);
+    await lab.until("the first revision", () => lab.status("own").phase === "Healthy");
+    const first = lab.status("own").stable?.revision ?? "";
+    await lab.release("own", "2");
+    await lab.until("the second", () => lab.isPromoted("own"));
+    // The first was promoted once, and keeps its name: it waits until that is free, and says so again and again.
+    await kubectl("wait", "--for=delete", `replicaset/own-${first}`, "--timeout=30s");
+    await lab.cluster.apply(stranger(`own-${first}`));
+    await lab.release("own", "1");
+    const told = () => kubectl("get", "events", "--field-selector=reason=NameTaken", "-o", "name");
+    for (let i = 0; i < 100 && (await told()) === ""; i++) await sleep(200);
+    expect(await told()).not.toBe("");
+    await sleep(65_000); // What repeats is told once a minute.
+    await lab.access.resources.mergePatch(
+      { apiVersion: "zenith.sh/v1alpha1", kind: "Rollout", namespace: "default", name: "own" },
+      { metadata: { annotations: { touched: "1" } } },
+    );
+    await lab.until("the series", () => eventsPatched() > 0, 60_000);
+    await removed("replicaset", `own-${first}`);
+    await lab.until("the first again", () => lab.status("own").stable?.revision === first && lab.isPromoted("own"));
+    for (const version of ["3", "4"]) {
+      await lab.release("own", version);
+      await lab.until(`version ${version}`, () => lab.status("own").stable?.images[0] === `web:${version}`);
+      await lab.until("its rest", () => lab.status("own").phase === "Healthy");
+    }
+    await removed("rollout.zenith.sh", "own");
+    // A name that was never promoted is given up for another.
+    await lab.make("taken", { strategy }, false);
+    await lab.until("its first revision", () => lab.status("taken").phase === "Healthy");
+    const names = await kubectl(
+      "get",
+      "replicaset",
+      "-l",
+      "zenith.sh/rollout=taken",
+      "-o",
+      "jsonpath={.items[*].metadata.name}",
+    );
+    await removed("rollout.zenith.sh", "taken");
+    await kubectl("wait", "--for=delete", `replicaset/${names}`, "--timeout=30s");
+    await lab.cluster.apply(stranger(names));
+    await lab.make("taken", { strategy }, false);
+    await lab.until(
+      "another name",
+      () => (lab.status("taken").collisionCount ?? 0) > 0 && lab.status("taken").phase === "Healthy",
+    );
+  }, 300_000);
+});
+
+/** A ReplicaSet of nobody's, without pods. */
+function stranger(name: string): object {
+  const labels = { app: "stranger" };
+  const spec = {
+    replicas: 0,
+    selector: { matchLabels: labels },
+    template: { ...(templateOf("stranger", "1") as object) },
+  };
+  return { apiVersion: "apps/v1", kind: "ReplicaSet", metadata: { name, namespace: "default" }, spec };
+}
+
+const ours = (): AuditEvent[] => lab.cluster.auditEvents().filter(({ user }) => user.username === ACCOUNT);
+const eventsPatched = (): number =>
+  ours().filter(({ verb, objectRef }) => verb === "patch" && objectRef?.resource === "events").length;
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** "patch apps/deployments", for each right that the account has in the namespace default and in its own. */
+async function granted(): Promise<string[]> {
+  const roles = JSON.parse(
+    await kubectl("get", "clusterrole,role", "-A", "-l", "app.kubernetes.io/component=operator", "-o", "json"),
+  );
+  const rules = (roles.items as { rules: Rule[] }[]).flatMap((role) => role.rules);
+  const rights = rules.flatMap(({ apiGroups, resources, verbs }) =>
+    apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`))),
+  );
+  return [...new Set(rights)].sort();
+}
+
+async function setRules(rules: readonly Rule[]): Promise<void> {
+  await kubectl("patch", "clusterrole", "zenith-operator", "--type=merge", "-p", JSON.stringify({ rules }));
+}
+
+function usedRights(): string[] {
+  return [...new Set(ours().map(rightOf))].sort();
+}
+
+function refusals(): string[] {
+  return ours()
+    .filter(({ responseStatus }) => responseStatus?.code === 403)
+    .map(rightOf);
+}
+
+function rightOf({ verb, objectRef }: AuditEvent): string {
+  const { apiGroup = "", resource = "", subresource } = objectRef ?? {};
+  return `${verb} ${apiGroup}/${resource}${subresource === undefined ? "" : `/${subresource}`}`;
+}
+
+/** Asked for by admission alone, for a ReplicaSet whose owner reference holds a foreground delete up. */
+const BY_ADMISSION = "update zenith.sh/rollouts/finalizers";
+
+describe("the rights of the operator", () => {
+  test("lack nothing", () => {
+    expect(refusals()).toEqual([]);
+  });
+
+  test("include one that only admission asks for", async () => {
+    const all = await granted();
+    const role = await kubectl("get", "clusterrole", "zenith-operator", "-o", "json");
+    const { rules } = JSON.parse(role) as { rules: Rule[] };
+    expect(all).toContain(BY_ADMISSION);
+    await setRules(rules.filter(({ resources }) => !resources.includes("rollouts/finalizers")));
+    await lab.make("refused", {}, false);
+    await lab.until("a refusal", () => refusals().length > 0, 30_000);
+    expect(new Set(refusals())).toEqual(new Set(["create apps/replicasets"]));
+    await setRules(rules);
+    await kubectl("annotate", "rollout.zenith.sh", "refused", "looked-at=again"); // Its next try may be a minute away.
+    await lab.until("its first revision", () => lab.status("refused").phase === "Healthy");
+  });
+
+  test("have nothing that is not used", async () => {
+    await operator?.running.stop(); // A watch stands in the audit log once it has ended.
+    const [all, used] = [await granted(), usedRights()];
+    expect(all.length).toBeGreaterThan(30);
+    expect(all.filter((right) => right !== BY_ADMISSION && !used.includes(right))).toEqual([]);
+    expect(used.filter((right) => !all.includes(right))).toEqual([]);
+  });
+});
