@@ -1,4 +1,4 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -11,10 +11,10 @@ export type Program = keyof typeof ENTRIES;
 const BANNER = `#!/usr/bin/env node
 import { createRequire as zenithCreateRequire } from "node:module"; const require = zenithCreateRequire(import.meta.url);`;
 
-/** Writes the bundle of a program, its source map, and the licences of what is inside.
+/** Writes the bundle of a program, its source map, the licences of what is inside, and what it was made of (`.meta.json`).
  * @returns its path */
 export async function bundle(program: Program, directory: string): Promise<string> {
-  await build({
+  const { metafile } = await build({
     entryPoints: { [program]: ENTRIES[program] },
     outdir: directory,
     outExtension: { ".js": ".mjs" },
@@ -28,9 +28,11 @@ export async function bundle(program: Program, directory: string): Promise<strin
     sourcesContent: false,
     legalComments: "linked",
     banner: { js: BANNER },
+    metafile: true,
     logLevel: "warning",
   });
   const path = join(directory, `${program}.mjs`);
   chmodSync(path, 0o755);
+  writeFileSync(join(directory, `${program}.meta.json`), JSON.stringify(metafile));
   return path;
 }
