@@ -1,4 +1,7 @@
 import type { Config } from "./config.ts";
+import { FlagController } from "./controllers/feature-flag/controller.ts";
+import { mirrorKillSwitches } from "./controllers/feature-flag/kill-switches.ts";
+import { mirrorSegments } from "./controllers/feature-flag/segments.ts";
 import { makeCaches } from "./controllers/rollout/caches.ts";
 import { RolloutController } from "./controllers/rollout/controller.ts";
 import { systemClock } from "./kube/clock.ts";
@@ -66,27 +69,37 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
     });
   }
   const events = new EventRecorder(resources, elector.identity, { log });
-  const controller = new RolloutController({
+  const shell = {
     sources: caches.sources,
-    term: () => (config.leaderElect ? elector.term() : undefined),
-    watchOfRollouts: caches.watchOfRollouts,
-    onRestoredServer,
     resources,
-    routers,
     metrics: prometheusOf(config),
     events,
     clock: systemClock,
     now: () => systemClock.now() + client.serverTimeOffsetMs(),
     log,
     concurrency: config.maxConcurrentReconciles,
-  });
+  };
+  const controllers = [
+    new RolloutController({
+      ...shell,
+      term: () => (config.leaderElect ? elector.term() : undefined),
+      watchOfRollouts: caches.watchOfRollouts,
+      onRestoredServer,
+      routers,
+    }),
+    new FlagController(shell),
+    mirrorKillSwitches(shell),
+    mirrorSegments(shell),
+  ];
   if (!signal.aborted) {
-    log.info({ identity: elector.identity, rollouts: caches.sources.rollouts.size, term: elector.term() }, "leading");
-    controller.start();
+    const { rollouts, flags } = caches.sources;
+    const found = { rollouts: rollouts.size, flags: flags.size };
+    log.info({ identity: elector.identity, ...found, term: elector.term() }, "leading");
+    for (const controller of controllers) controller.start();
   }
   const end = config.leaderElect ? await elector.hold(asked) : await aborted(asked);
   log.info({}, end === "lost" ? "the Lease was lost; ending" : "stopping");
-  await atMost(PASSES_END_MS, controller.stop());
+  await atMost(PASSES_END_MS, Promise.all(controllers.map((controller) => controller.stop())));
   if (end === "lost") return 1;
   await atMost(EVENTS_END_MS, events.flush());
   if (config.leaderElect) await elector.release();
@@ -102,7 +115,7 @@ function endRestored(kind: string, log: Logger): never {
   process.exit(1);
 }
 
-async function atMost(ms: number, work: Promise<void>): Promise<void> {
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   const done = new AbortController();
   await Promise.race([work, systemClock.sleep(ms, done.signal)]);
   done.abort(); // A timer that is left over would keep the process.

@@ -63,6 +63,8 @@ export const killSwitchStatus = z.object({
   message: z.string().max(2048).optional(),
   flags: z.int().optional().meta({ description: "How many FeatureFlags it makes safe." }),
   rollouts: z.int().optional().meta({ description: "How many Rollouts it stops." }),
+  flagNames: z.array(z.string().max(253)).max(20).optional().meta({ description: "The first twenty of them." }),
+  rolloutNames: z.array(z.string().max(253)).max(20).optional().meta({ description: "The first twenty of them." }),
   since: z.string().max(40).optional(),
   conditions,
 });

@@ -37,7 +37,7 @@ export interface FaultsOptions {
   readonly standing: Standing;
 }
 
-type WithStatus = Parameters<typeof impossibleStatus>[0] & KubeObject;
+export type WithStatus = Parameters<typeof impossibleStatus>[0] & KubeObject;
 
 /** Tells of objects about which nothing can be decided: they are Failed and say why. Each is told of once, by status, an
  * Event and a line of the log. */

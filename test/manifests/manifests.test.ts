@@ -70,6 +70,12 @@ describe("the manifests", () => {
     expect(rightsOf("ClusterRole")).toEqual({
       "zenith.sh/rollouts": "get list watch patch",
       "zenith.sh/rollouts/status": "patch",
+      "zenith.sh/featureflags": "get list watch",
+      "zenith.sh/flagsegments": "get list watch",
+      "zenith.sh/killswitches": "get list watch",
+      "zenith.sh/featureflags/status": "patch",
+      "zenith.sh/flagsegments/status": "patch",
+      "zenith.sh/killswitches/status": "patch",
       "zenith.sh/rollouts/finalizers": "update",
       "apps/replicasets": "get list watch create patch delete",
       "apps/controllerrevisions": "get list watch create patch delete",

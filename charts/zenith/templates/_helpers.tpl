@@ -73,7 +73,10 @@ imagePullSecrets:
   resources: [rollouts]
   verbs: [get, list, watch, patch]
 - apiGroups: [zenith.sh]
-  resources: [rollouts/status]
+  resources: [featureflags, flagsegments, killswitches]
+  verbs: [get, list, watch]
+- apiGroups: [zenith.sh]
+  resources: [rollouts/status, featureflags/status, flagsegments/status, killswitches/status]
   verbs: [patch]
 # Owner references that block a foreground delete ask for this.
 - apiGroups: [zenith.sh]

@@ -7,15 +7,13 @@ import { isKind } from "../../kube/errors.ts";
 import { disownOperations } from "../../kube/managed-fields.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import type { Written } from "../awaited.ts";
 import { writeStatus } from "../write-status.ts";
 import { countCollision } from "./collision.ts";
 import { make, NameTaken } from "./make.ts";
 import { TermStamps } from "./stamp.ts";
 
 const MANAGER = "zenith";
-
-/** What a pass wrote: by object, the version that the cache must have reached before the next decision. */
-export type Written = Map<string, { readonly ref: ObjectRef; readonly version: string }>;
 
 export interface Acted {
   readonly written: Written;

@@ -1,3 +1,6 @@
+import type { FeatureFlag } from "../../api/feature-flag.ts";
+import type { FlagSegment } from "../../api/flag-segment.ts";
+import type { KillSwitch } from "../../api/kill-switch.ts";
 import type {
   ControllerRevision,
   Deployment,
@@ -15,6 +18,7 @@ import { Reflector, type ReflectorOptions } from "../../kube/reflector.ts";
 import { defineResource, type ResourceType } from "../../kube/resource.ts";
 import { type IndexFunction, Store } from "../../kube/store.ts";
 import type { ApiClient } from "../../kube/transport.ts";
+import { byNamespace, FLAG_INDEXES } from "../feature-flag/sources.ts";
 import { byLabel, byScaleTarget, bySelector, byService, INDEXES, type Sources } from "./sources.ts";
 
 const GATEWAY = "gateway.networking.k8s.io/v1";
@@ -26,6 +30,9 @@ const TYPES = {
   pods: defineResource("v1", "Pod", "pods"),
   services: defineResource("v1", "Service", "services"),
   slices: defineResource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
+  flags: defineResource("zenith.sh/v1alpha1", "FeatureFlag", "featureflags"),
+  segments: defineResource("zenith.sh/v1alpha1", "FlagSegment", "flagsegments"),
+  kills: defineResource("zenith.sh/v1alpha1", "KillSwitch", "killswitches"),
   autoscalers: defineResource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
 };
 const ROUTES = [defineResource(GATEWAY, "HTTPRoute", "httproutes"), defineResource(GATEWAY, "GRPCRoute", "grpcroutes")];
@@ -37,7 +44,7 @@ export interface Caches {
   watchOfRollouts(namespace: string): number | undefined;
 }
 
-/** All that the Rollout controller reads: a store a kind, filled by a watch a kind, or by one a kind and namespace. Routes may
+/** All that controllers read: a store a kind, filled by a watch a kind, or by one a kind and namespace. Routes may
  * be of kinds that the cluster lacks, today.
  * @param namespaces those that are watched; empty: all */
 export function makeCaches(
@@ -70,6 +77,10 @@ export function makeCaches(
     services: cache<Service>(TYPES.services, {}),
     slices: cache<EndpointSlice>(TYPES.slices, { service: byService }),
     autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { target: byScaleTarget }),
+    // A cluster that is upgraded may get their definitions after the operator.
+    flags: cache<FeatureFlag>(TYPES.flags, FLAG_INDEXES, { optional: true }),
+    segments: cache<FlagSegment>(TYPES.segments, {}, { optional: true }),
+    kills: cache<KillSwitch>(TYPES.kills, { namespace: byNamespace }, { optional: true }),
     routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true })])),
   };
   const ofRollouts = reflectors.filter(({ type }) => type === TYPES.rollouts);

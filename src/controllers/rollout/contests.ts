@@ -2,8 +2,8 @@ import { describeRef, type KubeObject, type ObjectRef } from "../../api/kubernet
 import type { Write } from "../../core/plan.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import { FIELD_MANAGER, type Resources } from "../../kube/resource.ts";
+import type { Written } from "../awaited.ts";
 import type { Key } from "../key.ts";
-import type { Written } from "./act.ts";
 
 /** Who resets what we wrote now and then, as a GitOps tool does, is answered at once, each time. Beyond this two programs
  * write against each other, and ours gives way where that costs nothing. */

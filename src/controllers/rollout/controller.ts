@@ -1,4 +1,4 @@
-import { type KubeObject, type Route, refOf } from "../../api/kubernetes.ts";
+import type { KubeObject, Route } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import type { MetricsView } from "../../core/analysis/memory.ts";
 import { optional } from "../../core/optional.ts";
@@ -8,17 +8,16 @@ import { settingsOf } from "../../core/rollout/settings.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import type { Routers } from "../../core/rollout/world.ts";
 import type { Clock } from "../../kube/clock.ts";
-import { ApiError, isKind } from "../../kube/errors.ts";
+import { isKind } from "../../kube/errors.ts";
 import type { EventRecorder } from "../../kube/events.ts";
 import { controllerOf, type Resources } from "../../kube/resource.ts";
 import type { Store } from "../../kube/store.ts";
-import { WorkQueue } from "../../kube/workqueue.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { activeWorkers, reconcileErrors, reconcileSeconds, reconciles } from "../../telemetry/metrics.ts";
-import { deciding, Faults, Undecidable } from "../faults.ts";
+import { deciding, Faults } from "../faults.ts";
 import { type Key, keyOf } from "../key.ts";
 import { Measurements } from "../measurements.ts";
+import { Passes } from "../passes.ts";
 import { Preflight } from "../preflight.ts";
 import { act } from "./act.ts";
 import { Contests } from "./contests.ts";
@@ -59,7 +58,7 @@ const MINOR_MS = 2_000;
 /** Gather, plan, act for each Rollout that something happened to. */
 export class RolloutController {
   readonly #shell: Shell;
-  readonly #queue: WorkQueue;
+  readonly #passes: Passes<Rollout>;
   readonly #measurements: Measurements;
   /** When status was last written, by the monotonic clock. */
   readonly #toldMs = new Map<Key, number>();
@@ -71,31 +70,37 @@ export class RolloutController {
 
   constructor(shell: Shell) {
     this.#shell = shell;
-    this.#queue = new WorkQueue({ name: CONTROLLER, concurrency: shell.concurrency, clock: shell.clock }, (key) =>
-      this.#pass(key),
-    );
     this.#currency = new Currency(shell);
-    this.#faults = new Faults<Rollout>({ ...shell, kind: "rollout", standing: STANDING });
-    this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#queue.add(key));
+    this.#faults = new Faults<Rollout>({ ...shell, kind: CONTROLLER, standing: STANDING });
+    this.#passes = new Passes<Rollout>({
+      ...shell,
+      name: CONTROLLER,
+      reconcile: (key) => this.#reconcile(key),
+      find: (key) => this.#rollout(key),
+      faults: this.#faults,
+      awaited: this.#currency,
+      isExpected: (error) => error instanceof NameTaken,
+    });
+    this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#passes.add(key));
     this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
-    this.#preflight = new Preflight(shell.metrics, (key) => this.#queue.add(key));
+    this.#preflight = new Preflight(shell.metrics, (key) => this.#passes.add(key));
     this.#contests = new Contests(shell.resources, () => shell.clock.monotonicMs());
     this.#listen();
   }
 
   start(): void {
-    for (const rollout of this.#shell.sources.rollouts.list()) this.#queue.add(keyOf(rollout));
-    this.#queue.start();
+    for (const rollout of this.#shell.sources.rollouts.list()) this.#passes.add(keyOf(rollout));
+    this.#passes.start();
   }
 
   async stop(): Promise<void> {
-    await this.#queue.stop();
+    await this.#passes.stop();
   }
 
   /** Each kind's events lead to the Rollouts that read such objects. */
   #listen(): void {
     const { sources } = this.#shell;
-    const add = (key: Key) => this.#queue.add(key);
+    const add = (key: Key) => this.#passes.add(key);
     sources.rollouts.subscribe((type, rollout) => {
       if (type === "deleted") this.#forget(keyOf(rollout));
       add(keyOf(rollout));
@@ -134,49 +139,6 @@ export class RolloutController {
         for (const rollout of sources.rollouts.byIndex("workload", `${autoscaler.metadata.namespace ?? ""}/${name}`))
           add(keyOf(rollout));
     });
-  }
-
-  /** One pass. Turns every error into another try, so that one broken object never stops the queue. */
-  async #pass(key: Key): Promise<void> {
-    const { clock } = this.#shell;
-    const startMs = clock.monotonicMs();
-    activeWorkers.inc({ controller: CONTROLLER });
-    try {
-      const againInMs = await this.#reconcile(key);
-      this.#queue.forget(key);
-      if (againInMs !== undefined) this.#queue.addAfter(key, Math.max(1, againInMs));
-      reconciles.inc({ controller: CONTROLLER, result: againInMs === undefined ? "success" : "requeue_after" });
-    } catch (error) {
-      reconciles.inc({ controller: CONTROLLER, result: "error" });
-      await this.#failed(key, error);
-    } finally {
-      activeWorkers.dec({ controller: CONTROLLER });
-      reconcileSeconds.observe({ controller: CONTROLLER }, (clock.monotonicMs() - startMs) / 1_000);
-    }
-  }
-
-  async #failed(key: Key, thrown: unknown): Promise<void> {
-    const error = thrown instanceof Undecidable ? await this.#tell(key, thrown) : thrown;
-    const isForGood = thrown instanceof Undecidable && thrown.isForGood && error === undefined;
-    if (isForGood) this.#queue.forget(key);
-    else this.#queue.addRateLimited(key);
-    if (error === undefined || error instanceof NameTaken || isKind(error, "conflict", "exists", "notFound")) return;
-    reconcileErrors.inc({ controller: CONTROLLER });
-    this.#shell.log.error({ rollout: key, error: textOf(error) }, "a pass failed; it is tried again");
-  }
-
-  /** @returns what went wrong in telling; undefined where it is told */
-  async #tell(key: Key, fault: Undecidable): Promise<unknown> {
-    const rollout = this.#rollout(key);
-    try {
-      const written = rollout === undefined ? undefined : await this.#faults.tell(rollout, fault);
-      if (written === undefined) return undefined;
-      const { resourceVersion = "0" } = written.metadata;
-      this.#currency.await(key, new Map([[key, { ref: refOf(written), version: resourceVersion }]]));
-      return undefined;
-    } catch (error) {
-      return error;
-    }
   }
 
   #rollout(key: Key): Rollout | undefined {
@@ -279,11 +241,6 @@ export class RolloutController {
     this.#contests.forget(key);
     this.#measurements.forget(key);
   }
-}
-
-function textOf(error: unknown): string {
-  if (error instanceof ApiError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function routesOf({ routes }: Snapshot): Route[] {

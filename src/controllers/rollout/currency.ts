@@ -1,10 +1,10 @@
-import { describeRef, type KubeObject, refOf } from "../../api/kubernetes.ts";
+import { type KubeObject, refOf } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { isKind } from "../../kube/errors.ts";
 import type { Resources } from "../../kube/resource.ts";
 import { compareVersions, type Store } from "../../kube/store.ts";
+import { Awaited, type Written, writtenAs } from "../awaited.ts";
 import { type Key, keyOf } from "../key.ts";
-import type { Written } from "./act.ts";
 import type { Sources } from "./sources.ts";
 
 export interface CurrencyOptions {
@@ -23,18 +23,18 @@ export interface CurrencyOptions {
  */
 export class Currency {
   readonly #options: CurrencyOptions;
-  /** By Rollout: what the caches must show before the next decision. */
-  readonly #awaited = new Map<Key, Written>();
+  readonly #awaited: Awaited;
   /** By Rollout: the watch under which it was read live. */
   readonly #confirmed = new Map<Key, number>();
 
   constructor(options: CurrencyOptions) {
     this.#options = options;
+    this.#awaited = new Awaited((kind) => storeOf(options.sources, kind));
   }
 
   /** Nothing is decided for this Rollout before the caches show all of it. */
   await(key: Key, written: Written): void {
-    if (written.size > 0) this.#awaited.set(key, written);
+    this.#awaited.await(key, written);
   }
 
   /** A conflict, or anything else that shows that a cache is behind: the Rollout is read live again. */
@@ -43,23 +43,13 @@ export class Currency {
   }
 
   forget(key: Key): void {
-    this.#awaited.delete(key);
+    this.#awaited.forget(key);
     this.#confirmed.delete(key);
   }
 
   /** Whether the caches show all that is awaited. */
   hasCaughtUp(key: Key): boolean {
-    const awaited = this.#awaited.get(key);
-    if (awaited === undefined) return true;
-    for (const [name, { ref, version }] of awaited) {
-      const store = this.#storeOf(ref.kind);
-      const seen = store?.get(ref.namespace, ref.name)?.metadata.resourceVersion ?? "0";
-      const known = store?.version(ref.namespace) ?? version;
-      if (compareVersions(known, version) >= 0 || compareVersions(seen, version) >= 0) awaited.delete(name);
-    }
-    if (awaited.size > 0) return false;
-    this.#awaited.delete(key);
-    return true;
+    return this.#awaited.hasCaughtUp(key);
   }
 
   /** Whether this is the Rollout as it is now. Where it is not, the newer one is awaited.
@@ -73,7 +63,7 @@ export class Currency {
     const version = live.metadata.resourceVersion ?? "0";
     const order = compareVersions(version, rollout.metadata.resourceVersion ?? "0");
     if (order < 0) this.#options.onRestoredServer("Rollout");
-    if (order > 0) this.#awaited.set(key, new Map([[describeRef(refOf(live)), { ref: refOf(live), version }]]));
+    if (order > 0) this.#awaited.await(key, writtenAs(live));
     if (order !== 0) return false;
     if (watch !== undefined) this.#confirmed.set(key, watch);
     return true;
@@ -87,16 +77,16 @@ export class Currency {
       throw error;
     }
   }
+}
 
-  #storeOf(kind: string): Store<KubeObject> | undefined {
-    const { sources } = this.#options;
-    const stores: Readonly<Record<string, unknown>> = {
-      Rollout: sources.rollouts,
-      Deployment: sources.deployments,
-      ReplicaSet: sources.replicaSets,
-      ControllerRevision: sources.revisions,
-      Service: sources.services,
-    };
-    return (stores[kind] ?? sources.routes.get(kind)) as Store<KubeObject> | undefined;
-  }
+/** The caches, by the kind that they hold. */
+function storeOf(sources: Sources, kind: string): Store<KubeObject> | undefined {
+  const stores: Readonly<Record<string, unknown>> = {
+    Rollout: sources.rollouts,
+    Deployment: sources.deployments,
+    ReplicaSet: sources.replicaSets,
+    ControllerRevision: sources.revisions,
+    Service: sources.services,
+  };
+  return (stores[kind] ?? sources.routes.get(kind)) as Store<KubeObject> | undefined;
 }

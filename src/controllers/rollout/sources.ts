@@ -1,3 +1,6 @@
+import type { FeatureFlag } from "../../api/feature-flag.ts";
+import type { FlagSegment } from "../../api/flag-segment.ts";
+import type { KillSwitch } from "../../api/kill-switch.ts";
 import type {
   ControllerRevision,
   Deployment,
@@ -14,7 +17,7 @@ import { labelValue } from "../../core/rollout/names.ts";
 import { trafficOf } from "../../core/rollout/traffic-names.ts";
 import type { Store } from "../../kube/store.ts";
 
-/** The caches that the Rollout controller reads, one a kind. */
+/** The caches that controllers read, one a kind. */
 export interface Sources {
   readonly rollouts: Store<Rollout>;
   readonly deployments: Store<Deployment>;
@@ -26,6 +29,9 @@ export interface Sources {
   /** By kind; one whose definition is not installed is empty until it is. */
   readonly routes: ReadonlyMap<string, Store<Route>>;
   readonly autoscalers: Store<HorizontalPodAutoscaler>;
+  readonly flags: Store<FeatureFlag>;
+  readonly segments: Store<FlagSegment>;
+  readonly kills: Store<KillSwitch>;
 }
 
 /** What Rollouts are found by: each index maps an object of the cluster to the Rollouts that must look at it. */

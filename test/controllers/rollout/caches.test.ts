@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 function start(namespaces: readonly string[]): Caches {
-  const options = { clock: fastClock(100), random: () => 0, onRestoredServer: () => undefined };
+  const options = { clock: fastClock(20), random: () => 0, onRestoredServer: () => undefined };
   const caches = makeCaches(server.client(), namespaces, options);
   for (const reflector of caches.reflectors) void reflector.run(stop.signal);
   return caches;
@@ -52,7 +52,7 @@ describe("makeCaches()", () => {
     const caches = start([]);
     await eventually("synced", () => allSynced(caches));
     expect(caches.sources.rollouts.get("a", "web")?.kind).toBe("Rollout");
-    expect(new Set(server.seen.map(({ path }) => path)).size).toBe(10);
+    expect(new Set(server.seen.map(({ path }) => path)).size).toBe(13);
     expect(server.seen.some(({ path }) => path.includes("/namespaces/"))).toBe(false);
     expect(caches.watchOfRollouts("a")).toBe(1);
   });
@@ -67,7 +67,7 @@ describe("makeCaches()", () => {
     expect(caches.sources.services.list("a")).toEqual([]);
     expect(caches.sources.services.list("b")).toHaveLength(1);
     expect(server.seen.every((seen) => /\/namespaces\/[ab]\//.test(seen.path))).toBe(true);
-    expect(server.seen).toHaveLength(20);
+    expect(server.seen).toHaveLength(26);
   });
 
   test("has not synced before each namespace has", async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeRef } from "../../../src/api/kubernetes.ts";
-import type { Written } from "../../../src/controllers/rollout/act.ts";
+import type { Written } from "../../../src/controllers/awaited.ts";
 import { Contests } from "../../../src/controllers/rollout/contests.ts";
 import type { Write } from "../../../src/core/plan.ts";
 import { defineResource, Resources } from "../../../src/kube/resource.ts";

@@ -1,4 +1,6 @@
+import type { KillSwitch } from "../../../src/api/kill-switch.ts";
 import type { ControllerRevision, Deployment, KubeObject, ReplicaSet, Route } from "../../../src/api/kubernetes.ts";
+import { byNamespace, FLAG_INDEXES } from "../../../src/controllers/feature-flag/sources.ts";
 import {
   byLabel,
   byScaleTarget,
@@ -121,6 +123,9 @@ function newSources(): Sources {
     slices: new Store({ service: byService }),
     routes: new Map(ROUTES.map((kind) => [kind, new Store<Route>()])),
     autoscalers: new Store({ target: byScaleTarget }),
+    flags: new Store({ ...FLAG_INDEXES }),
+    segments: new Store(),
+    kills: new Store<KillSwitch>({ namespace: byNamespace }),
   };
 }
 

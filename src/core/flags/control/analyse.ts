@@ -18,6 +18,15 @@ export interface Analysed {
   readonly before?: RatesBefore;
 }
 
+/** How far before a ramp the time is read that it is compared with. */
+export const BEFORE_MS = 600_000;
+
+/** When what is wanted began, as status has it, in milliseconds since the epoch. */
+export function begunOf(status: FlagWorld["status"] | undefined): number | undefined {
+  const begun = status?.progress?.startedAt;
+  return begun === undefined ? undefined : Date.parse(begun);
+}
+
 /** What is being judged, by name: one ramp from its beginning to the end of its bake. Begun anew, it is another. */
 export function subjectOf({
   ramp,

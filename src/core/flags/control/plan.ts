@@ -4,6 +4,7 @@ import { impossibleStatus } from "../../impossible.ts";
 import { optional } from "../../optional.ts";
 import type { Notice, Plan } from "../../plan.ts";
 import { percent } from "../../steps.ts";
+import type { Uses } from "../inlining.ts";
 import { FlagInvalid } from "../invalid.ts";
 import { type Analysed, analyse } from "./analyse.ts";
 import { decide } from "./decide.ts";
@@ -18,6 +19,8 @@ import { type FlagWorld, observe } from "./world.ts";
 export interface FlagPlan extends Plan<FeatureFlagStatus> {
   /** What the judge knows now; the shell keeps it for the next pass. */
   readonly memory?: AnalysisMemory;
+  /** Other objects that what is served was made from; undefined where the spec cannot be read. */
+  readonly uses?: Uses;
   /** What was decided, for the dry run, the log and tests. */
   readonly target: FlagTarget;
 }
@@ -56,6 +59,7 @@ function planned(world: FlagWorld): FlagPlan {
     notices: noticesOf(world, target, analysed),
     ...optional("checkAgainInMs", known.length === 0 ? undefined : Math.max(1, Math.min(...known))),
     ...optional("memory", analysed?.memory),
+    uses: world.uses,
     target,
   };
 }

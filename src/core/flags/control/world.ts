@@ -5,6 +5,7 @@ import { optional } from "../../optional.ts";
 import { compileFlag } from "../compile.ts";
 import { overrideOf } from "../effective.ts";
 import { rampHash, servedHash } from "../hashes.ts";
+import type { Uses } from "../inlining.ts";
 import { FlagInvalid } from "../invalid.ts";
 import { activeKills } from "../kills.ts";
 import { type FlagSettings, flagSettingsOf } from "../settings.ts";
@@ -37,6 +38,8 @@ export interface FlagWorld {
   readonly kills: readonly KillSwitch[];
   /** Why it cannot be served as it stands, or must not. */
   readonly problem?: Problem;
+  /** Other objects that what is served was made from. */
+  readonly uses: Uses;
   /** What is served, by the name that flag servers give it; undefined where it cannot be. */
   readonly version?: string;
   /** When time alone changes what is served. */
@@ -72,6 +75,7 @@ export function observe(snapshot: FlagSnapshot): FlagWorld {
     presentBp: ramp === undefined || begun === undefined ? 0 : (serving?.weightBp ?? 0),
     ...optional("override", overrideOf(settings, status)),
     kills,
+    uses: compiled.uses,
     ...optional("problem", takenKey(snapshot, settings) ?? invalid ?? rolloutMissing(snapshot)),
     ...(compiled.kind === "compiled"
       ? { version: compiled.version, ...optional("changesAtMs", compiled.changesAtMs) }
