@@ -58,12 +58,19 @@ export function obstacleTo(
   return { reason: "TooFewRequests", message, needsPerson: true };
 }
 
-/** Why a bake whose time is over goes on: it ends with an answer, and neither an outage of Prometheus nor the absence of data
- * is one. Undefined where it may end. */
-export function unansweredBake(source: MetricsView["source"], judged: Judged | undefined): string | undefined {
+/** Why a bake whose time is over goes on: it ends with an answer. An outage of Prometheus is none, nor is the absence of data;
+ * too few requests, or a breach that must repeat to count, are for as long as `onUnsure` allows. Undefined where it may end. */
+export function unansweredBake(
+  settings: AnalysisSettings,
+  source: MetricsView["source"],
+  judged: Judged | undefined,
+  nowMs: number,
+): string | undefined {
   if (source.kind !== "ready") return undefined;
   if (judged === undefined || !judged.answered) return "until Prometheus has answered";
-  const { kind, message } = judged.verdict;
-  if (kind === "NoData") return `until there is data: ${message}`;
-  return kind === "Error" ? `until Prometheus answers again: ${message}` : undefined;
+  const { verdict } = judged;
+  if (verdict.kind === "NoData") return `until there is data: ${verdict.message}`;
+  if (verdict.kind === "Error") return `until Prometheus answers again: ${verdict.message}`;
+  const isWaiting = verdict.kind === "Unsure" && overdue(settings, verdict, nowMs) === undefined;
+  return isWaiting ? `until enough was seen: ${verdict.message}` : undefined;
 }

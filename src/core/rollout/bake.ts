@@ -6,8 +6,9 @@ import type { Target } from "./target.ts";
 
 /** Why a bake whose time is over goes on; undefined where it may end. */
 export function overdueBake({ world, judged }: Situation): string | undefined {
-  if (world.settings.analysis === undefined) return undefined;
-  return unansweredBake(world.snapshot.metrics.source, judged);
+  const { settings, snapshot, nowMs } = world;
+  if (settings.analysis === undefined || settings.bakeMs === 0) return undefined;
+  return unansweredBake(settings.analysis, snapshot.metrics.source, judged, nowMs);
 }
 
 /**

@@ -88,11 +88,14 @@ export function wantedRevision(
   return { hash, template: withoutOurs(template), size: 0, pods: 0, ready: 0, number: 0 };
 }
 
-/** Should status be lost: what a Service is pinned to at rest, else the newest revision that was ever promoted. */
+/** Should status be lost: what a Service is pinned to, else the newest revision that was ever promoted. A pin to one that was
+ * not promoted, or was rejected, is of a hand-over or a rollback: it goes back, or on, to the promoted one where that can
+ * serve in its place, and is judged anew. */
 export function recoveredStable(snapshot: Snapshot, revisions: ReadonlyMap<string, Revision>): string | undefined {
-  const pinned = pinOf(snapshot.service, snapshot.rollout.metadata.name);
-  if (revisions.has(pinned)) return pinned;
+  const pinned = revisions.get(pinOf(snapshot.service, snapshot.rollout.metadata.name));
   const promoted = [...revisions.values()].filter((r) => r.mark?.kind === "promoted");
   promoted.sort((a, b) => b.number - a.number);
-  return promoted[0]?.hash;
+  if (pinned === undefined) return promoted[0]?.hash;
+  if (pinned.mark?.kind === "promoted") return pinned.hash;
+  return (promoted.find(({ ready }) => ready > 0 && ready * 2 >= pinned.ready) ?? pinned).hash;
 }

@@ -1,21 +1,17 @@
 import { percent, type Step, stepsFingerprint, weightAt } from "../steps.ts";
 import { resumedAt, waitOf } from "../walk.ts";
 import { approach, settling } from "./approach.ts";
+import { bothBad } from "./both-bad.ts";
 import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise, paused, promotesFully } from "./gates.ts";
 import { handOverTarget } from "./hand-over.ts";
-import { BOTH_BAD, effectiveMark, scalingMark, writtenMark } from "./marks.ts";
+import { drainsForMs } from "./let-in.ts";
+import { effectiveMark, scalingMark, writtenMark } from "./marks.ts";
 import { isPromoted } from "./promote.ts";
 import { promotedAs } from "./rest.ts";
-import { isStranded } from "./return.ts";
-import { hasRoutes, remainingMs, type Target, timeOf } from "./target.ts";
+import { hasRoutes, type Target, timeOf } from "./target.ts";
 import type { Revision, World } from "./world.ts";
-
-/** Both versions bad for this long: the canary's traffic goes back, without blame. */
-const BOTH_BAD_MS = 300_000;
-/** How long it stays at 0 before it is tried again. */
-const BOTH_BAD_REST_MS = 600_000;
 
 /**
  * Going up, one step at a time: capacity → ready → route → effective → (wait) → judged → next step.
@@ -31,7 +27,9 @@ export function stepping(situation: Situation): Target | undefined {
   const at = promotesFully(situation)
     ? Math.min(index, last)
     : resumedAt(world.settings.steps, status, presentWeightBp(world));
-  const target = at === undefined ? stepsEdited(world, index) : walk(situation, at, at !== index);
+  // All at once asks for pods that the step did not have: their deadline begins.
+  const changed = at !== index || situation.orders?.promoteFull === true;
+  const target = at === undefined ? stepsEdited(world, index) : walk(situation, at, changed);
   return withoutPrevious(world, target);
 }
 
@@ -39,7 +37,8 @@ export function stepping(situation: Situation): Target | undefined {
 function withoutPrevious(world: World, target: Target): Target {
   const { previous, status, stable, settings, nowMs } = world;
   if (!hasRoutes(world.routes) || previous === undefined || previous.size === 0 || stable?.ready === 0) return target;
-  const leftMs = timeOf(status.bake?.startedAt, 0) + settings.scaleDownDelayMs - nowMs;
+  const fullForMs = timeOf(status.bake?.startedAt, 0) + settings.scaleDownDelayMs - nowMs;
+  const leftMs = Math.max(fullForMs, drainsForMs(world, target.stable ?? ""));
   if (leftMs > 0) return { ...target, checkAgainInMs: Math.min(leftMs, target.checkAgainInMs ?? leftMs) };
   return { ...target, sizes: { [previous.hash]: 0, ...target.sizes } };
 }
@@ -65,14 +64,24 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
     };
   const leading = approach(situation, ready);
   if (leading !== undefined) return leading;
-  const there: Target = world.routes.state === "paired" ? { ...ready, mark: effectiveMark(weightBp) } : ready;
+  const risen = hasRisen(world, weightBp) ? { stepChanged: true } : {};
+  const there: Target = world.routes.state === "paired" ? { ...ready, ...risen, mark: effectiveMark(weightBp) } : ready;
   if (weightBp === 10_000 && (at === steps.length - 1 || full))
     return settling(world, there) ?? finish(situation, there);
-  const wait = waits(situation, step, there, changed);
+  const wait = waits(situation, step, there);
   if (wait !== undefined) return wait;
   const rises = weightAt(steps, at + 1) > weightBp;
   const gate = rises ? (settling(world, there) ?? mayRaise(situation, there, "judged")) : undefined;
   return gate ?? walk(situation, at + 1, true);
+}
+
+/** Whether a weight that was raised in the midst of its step has just become effective: the clock runs from then, as at the
+ * beginning of a step. What was set when the weight was decided is earlier, as a write may take long; and a process that died
+ * after the write has set nothing. */
+function hasRisen({ routes, status: { progress, step, weights } }: World, weightBp: number): boolean {
+  if (routes.state !== "paired") return false;
+  const isNew = progress?.mark === writtenMark(weightBp) && progress.markSince === step?.startedAt;
+  return isNew || (weights?.writtenBp ?? 0) < weightBp;
 }
 
 function presentWeightBp({ routes, status }: World): number {
@@ -114,54 +123,11 @@ function sameWeight({ settings, status }: World, weightBp: number): boolean {
   return weightAt(settings.steps, status.step?.index ?? 0) === weightBp;
 }
 
-/** Where both versions are bad for minutes the canary is not to blame, yet not to be trusted: its traffic goes back, and it
- * is tried again, judged anew, once stable has had time to recover or when a person promotes. */
-function bothBad(situation: Situation, target: Target): Target | undefined {
-  const { world, judged, orders } = situation;
-  const { status, routes } = world;
-  const verdict = judged?.verdict;
-  const resting = status.progress?.mark === BOTH_BAD;
-  const restMs = resting ? remainingMs(world, "Stepping", BOTH_BAD, BOTH_BAD_REST_MS) : 0;
-  if ((hasRoutes(routes) && isStranded(world)) || (resting && (restMs === 0 || orders?.promote === true)))
-    return undefined;
-  if (!resting && (verdict?.kind !== "Hold" || world.nowMs - verdict.sinceMs < BOTH_BAD_MS)) return undefined;
-  return {
-    ...target,
-    mark: BOTH_BAD,
-    reason: "BothVersionsBad",
-    message: `holding at 0 %: ${resting ? "stable and canary were both bad" : (verdict?.message ?? "")}; tried again in ${Math.ceil((resting ? restMs : BOTH_BAD_REST_MS) / 60_000)} min, or on promote`,
-    weightBp: 0,
-    ...againFrom(situation, target),
-    ...(hasRoutes(routes) ? backByRoutes(world) : backBySizes(world)),
-    checkAgainInMs: resting ? restMs : BOTH_BAD_REST_MS,
-  };
-}
-
-/** At 100 % there is no stable to compare with, and how bad it was then says nothing of now: the next try begins at the last
- * weight below. */
-function againFrom(situation: Situation, { stepIndex }: Target): Pick<Target, "stepIndex" | "stepChanged"> {
-  const { steps } = situation.world.settings;
-  if (weightAt(steps, stepIndex) < 10_000 || promotesFully(situation)) return { stepIndex };
-  const below = steps.findLastIndex((step, i) => i < stepIndex && step.kind === "weight" && step.weightBp < 10_000);
-  return below === -1 ? { stepIndex } : { stepIndex: below, stepChanged: true };
-}
-
-function backByRoutes({ routes }: World): Pick<Target, "wish"> {
-  return routes.state === "rest" ? {} : { wish: { kind: "paired", canaryBp: 0 } };
-}
-
-/** Stable may have few pods left, or none: the canary's go once it is back at full size. */
-function backBySizes({ stable, canary, replicas }: World): Pick<Target, "sizes" | "stepReady"> {
-  const isBack = (stable?.ready ?? 0) >= replicas;
-  const none = isBack && canary !== undefined ? { [canary.hash]: 0 } : {};
-  return { sizes: { [stable?.hash ?? ""]: replicas, ...none }, stepReady: false };
-}
-
 /** Waits that belong to the step itself. Undefined once it is complete. */
-function waits(situation: Situation, step: Step, target: Target, changed: boolean): Target | undefined {
+function waits(situation: Situation, step: Step, target: Target): Target | undefined {
   const { world, judged, orders } = situation;
   if (step.kind === "weight" || isPromoted(world, orders, target.stepIndex)) return undefined;
-  const startedMs = changed ? world.nowMs : timeOf(world.status.step?.startedAt, world.nowMs);
+  const startedMs = target.stepChanged === true ? world.nowMs : timeOf(world.status.step?.startedAt, world.nowMs);
   const wait = waitOf(step, target.weightBp, startedMs, world.nowMs);
   if (wait !== undefined) {
     const { reason, message, leftMs } = wait;
