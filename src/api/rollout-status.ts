@@ -43,6 +43,7 @@ export const rolloutStatus = z.object({
       full: z.boolean().optional(),
       promoteThrough: z.int().optional(),
       steps: text(4096).optional(),
+      letIn: text(40).optional(),
       because: z.object({ revision: text(63), reason: text(64), message: text(2048) }).optional(),
     })
     .optional()

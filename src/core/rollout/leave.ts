@@ -80,9 +80,11 @@ function handBack(world: World, deployment: Deployment): Target {
   const handed = { deployment: { paused: false, replicas, ...optional("template", stable?.template) } };
   const deadlineMs = settings.progressDeadlineMs;
   if (!isUp(world, deployment)) {
-    const late = heldMs(world, "Leaving", "handBack") > deadlineMs;
+    const { stage, mark = "" } = world.status.progress ?? {};
+    const isKeeping = stage === "Leaving" && KEEPING.includes(mark) && !selects.startsWith("deployment:");
+    const late = isKeeping || heldMs(world, "Leaving", "handBack") > deadlineMs;
     if (late && selects.startsWith("deployment:")) return left(world, handed);
-    if (late) return left(world, { ...handed, keepPods: true });
+    if (late) return stableAlone(world) ?? left(world, { ...handed, keepPods: true });
     return leavingTarget(world, "handBack", { ...handed, checkAgainInMs: deadlineMs });
   }
   const lead = leadToDeployment(world, "Leaving", replicas);
@@ -93,6 +95,9 @@ function handBack(world: World, deployment: Deployment): Target {
 function way({ selects, sizes, waitMs }: Lead, deadlineMs: number): Partial<Target> {
   return { ...optional("selects", selects), sizes, checkAgainInMs: waitMs ?? deadlineMs };
 }
+
+/** On the way to leaving only stable's pods behind. */
+const KEEPING: readonly string[] = ["scaling", "moving", "alone", "emptied"];
 
 /** What is kept is stable: once nobody pins the Service a canary's pods would be in it for good. */
 function stableAlone(world: World): Target | undefined {

@@ -1,6 +1,7 @@
 import { overdueBake } from "./bake.ts";
 import type { Situation } from "./decide.ts";
 import { contestOf } from "./gates.ts";
+import { drainsForMs } from "./let-in.ts";
 import { scalingMark } from "./marks.ts";
 import { type Problem, problemOf } from "./problems.ts";
 import { type Because, revertedMessage } from "./return.ts";
@@ -195,9 +196,11 @@ export function restingAs(world: World, stable: Revision): Target {
   const fullForMs = promotedMs + settings.scaleDownDelayMs - world.nowMs;
   const stableReady = stable.ready >= Math.min(replicas, Math.max(1, stable.size));
   const keep = previous !== undefined && previous.hash !== stable.hash;
-  const scaleDown = keep && fullForMs <= 0 && (stableReady || previous.size === 0);
-  const strays = straysOf(world, stable);
-  const waitMs = keep && !scaleDown && fullForMs > 0 ? fullForMs : undefined;
+  const drainMs = drainsForMs(world, stable.hash);
+  const keptMs = Math.max(fullForMs, drainMs);
+  const scaleDown = keep && keptMs <= 0 && (stableReady || previous.size === 0);
+  const strays = drainMs > 0 ? { sizes: {}, waiting: { checkAgainInMs: drainMs } } : straysOf(world, stable);
+  const waitMs = keep && !scaleDown && keptMs > 0 ? keptMs : undefined;
   return {
     stage: "Resting",
     mark: "resting",

@@ -5,6 +5,7 @@ import { analysisStatus } from "../analysis/status.ts";
 import { conditionsSaying } from "../conditions.ts";
 import { sameJson } from "../json.ts";
 import { optional } from "../optional.ts";
+import { letInOf } from "./let-in.ts";
 import { BOTH_BAD } from "./marks.ts";
 import { LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
@@ -164,6 +165,7 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
     ...(full ? { full: true } : {}),
     ...optional("promoteThrough", rememberedPromote(world, target, orders)),
     ...(target.because === undefined ? {} : { because: target.because }),
+    ...optional("letIn", letInOf(world, target, now)),
     ...(moving ? optional("steps", target.steps ?? before?.steps) : {}),
   };
 }

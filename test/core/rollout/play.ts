@@ -383,9 +383,10 @@ export class Play {
     const { analysis } = settingsOf(this.rollout);
     if (analysis === undefined || this.#memory === undefined || this.#asksInMs() !== 0) return [];
     const { subject } = this.#memory;
-    return analysis.metrics.map(({ name: metric }): Reading => {
+    return analysis.metrics.map(({ name: metric, kind }): Reading => {
       if (this.prometheus === "unreachable") return { kind: "error", metric, message: "connection refused" };
       if (this.prometheus === "empty") return { kind: "noData", metric, message: "no series" };
+      if (kind === "query") return this.requests.failing(metric, this.objects, subject, this.nowMs);
       return this.requests.read(metric, this.objects, subject, this.status.stable?.revision);
     });
   }

@@ -65,6 +65,16 @@ export class Requests {
     return { kind: "counters", metric, canary: side(canary), stable: side(stable === canary ? undefined : stable) };
   }
 
+  /** What a query for the share of the canary's failed requests gives, between the last two scrapes. */
+  failing(metric: string, objects: Objects, canary: string, nowMs: number): Reading {
+    const set = objects.list<ReplicaSet>("ReplicaSet").find((s) => s.metadata.labels?.[LABEL_REVISION] === canary);
+    const pods = [...this.#counters].filter(([pod]) => set !== undefined && pod.startsWith(`${set.metadata.name}-`));
+    const sum = (column: 1 | 2) =>
+      pods.reduce((all, [, { scrapes }]) => all + (scrapes.at(-1)?.[column] ?? 0) - (scrapes.at(-2)?.[column] ?? 0), 0);
+    if (sum(1) === 0) return { kind: "noData", metric, message: "no requests" };
+    return { kind: "value", metric, atMs: nowMs, value: sum(2) / sum(1) };
+  }
+
   #counter(pod: string): Counter {
     const known = this.#counters.get(pod);
     if (known !== undefined) return known;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Route, Service } from "../../../src/api/kubernetes.ts";
-import { servesAlone } from "./expectations.ts";
+import { expectSound, servesAlone } from "./expectations.ts";
 import { atRest, Play, routeOf, underWay } from "./play.ts";
 
 /** What seeds of the simulation have shown, played once more without luck. */
@@ -10,6 +10,13 @@ function resetRoute(play: Play): void {
     ...route,
     metadata: { ...metadata, annotations: {} },
     spec: routeOf("web").spec,
+  }));
+}
+
+function resetService(play: Play): void {
+  play.objects.change<Service>("Service", "web", (service) => ({
+    ...service,
+    spec: { ...service.spec, selector: { app: "web" } },
   }));
 }
 
@@ -42,6 +49,17 @@ describe("a bake", () => {
     play.until("Healthy").settles();
   });
 
+  test("does not end between two breaches of a query that must breach twice", () => {
+    const query = { name: "failures", promql: "x", max: 0.05, consecutive: 2 };
+    const play = baking({ spec: { bake: "1m", analysis: { metrics: [{ query }] } } });
+    play.prometheus = "empty";
+    play.forMs(90_000);
+    play.prometheus = "answers";
+    play.requests.bad.add("v2");
+    play.until("Reverted", "AnalysisFailed").settles();
+    servesAlone(play, "v1");
+  });
+
   test("asks no more at once while stable is not all ready and the one before waits to go", () => {
     const play = baking();
     play.ready("v2", 3);
@@ -69,6 +87,18 @@ describe("what is drained", () => {
     resetRoute(play);
     play.run(({ sizes }) => (sizes.v2 ?? 0) === 0);
     expect(play.nowMs - fromMs).toBeGreaterThanOrEqual(10_000);
+  });
+
+  test("are pods of the revision before that a reset selector has let in again", () => {
+    const play = baking({ spec: { bake: "10m" } });
+    play.run(({ status }) => status.bake !== undefined && play.nowMs > Date.parse(status.bake.startedAt) + 25_000);
+    const fromMs = play.nowMs;
+    resetService(play);
+    play.run(({ sizes }) => (sizes.v1 ?? 0) === 0);
+    expect(play.nowMs - fromMs).toBeGreaterThanOrEqual(10_000);
+    play.until("Healthy").settles();
+    expect(play.status.progress?.letIn).toBeUndefined();
+    servesAlone(play, "v2");
   });
 
   test("are pods of which a lost status knew", () => {
@@ -105,6 +135,19 @@ describe("the first revision", () => {
     play.ready("v2");
     play.until("Healthy").settles();
     servesAlone(play, "v2");
+  });
+});
+
+describe("a lost status", () => {
+  test("in a hand-over does not make a stable of a canary that nobody has promoted", () => {
+    const play = underWay(50);
+    play.request("promote:full");
+    play.run(({ status }) => status.progress?.stage === "HandingOver" && status.progress.mark === "arrived");
+    play.loseStatus();
+    play.forget().run(({ traffic }) => traffic.v1 === 1);
+    play.until("Progressing").until("Healthy").settles();
+    servesAlone(play, "v2");
+    expect(play.story).toContain("00:13 give the canary 25 %");
   });
 });
 
@@ -164,12 +207,21 @@ describe("a deleted Rollout", () => {
     expect(play.sizes).toEqual({ v1: 4 });
   });
 
+  test("leaves only stable's pods, where the Deployment that it hands back does not come up", () => {
+    const play = atRest({ adopts: true });
+    play.deploy("v2");
+    play.until("Baking");
+    play.ready("deployment v2", 0);
+    play.deleteRollout();
+    play.run(({ deleted }) => deleted);
+    expect(play.sizes).toEqual({ v2: 4 });
+    expect(play.selects()).toBe("author");
+    expectSound(play);
+  });
+
   test("takes its mark off a Service whose author has reset it", () => {
     const play = atRest();
-    play.objects.change<Service>("Service", "web", (service) => ({
-      ...service,
-      spec: { ...service.spec, selector: { app: "web" } },
-    }));
+    resetService(play);
     play.deleteRollout();
     play.run(({ deleted }) => deleted);
     expect(Object.keys(play.service.metadata.annotations ?? {})).toEqual([]);
@@ -190,7 +242,58 @@ describe("pods that are lost", () => {
   });
 });
 
+describe("promote:full", () => {
+  test.each([true, false])("begins the deadline of the pods that it asks for (with routes: %s)", (routes) => {
+    const play = underWay(25, { routes });
+    play.ready("v2", 1);
+    play.request("promote:full");
+    play.until("Reverted", "ProgressDeadlineExceeded").settles();
+    servesAlone(play, "v1");
+  });
+});
+
+describe("a step", () => {
+  test("lasts from when its weight is effective again, should somebody have taken it away meanwhile", () => {
+    const play = underWay(25);
+    play.prometheus = "unreachable"; // So that the weight is not put back, but led up anew.
+    play.forMs(60_000);
+    resetRoute(play);
+    play.restart();
+    play.forMs(60_000);
+    play.prometheus = "answers";
+    play.run(({ status }) => status.progress?.mark === "on:0");
+    play.manners.gateway = "silent";
+    play.run(({ weights }) => weights["web-canary"] === 1);
+    play.forMs(20_000);
+    play.manners.gateway = "accepts";
+    play.run(({ status }) => status.weights?.effective === 25);
+    const fromMs = play.nowMs;
+    play.run(({ status }) => (status.weights?.written ?? 0) > 25);
+    expect(play.nowMs - fromMs).toBeGreaterThanOrEqual(120_000);
+  });
+});
+
 describe("both versions bad", () => {
+  test("at 100 %: the canary keeps its pods until nobody is led to them, and is tried again where stable can be compared", () => {
+    const steps = [{ weight: 50 }, { pause: { for: "1m" } }, { weight: 100 }, { analysis: { for: "20m" } }];
+    const play = underWay(50, { spec: { strategy: { canary: { steps } } } });
+    play.requests.bad.add("v1").add("v2");
+    play.requests.badShare = 0.02; // The limit is 0.01: it takes minutes to prove.
+    play.run(({ status }) => status.weights?.effective === 100);
+    play.manners.gateway = "silent";
+    play.run(({ weights }) => weights["web-canary"] === 0);
+    play.forMs(20_000);
+    expect(play.sizes).toEqual({ v1: 4, v2: 4 });
+    play.manners.gateway = "accepts";
+    play.requests.bad.delete("v1");
+    play.forget().until("Reverted", "AnalysisFailed").settles();
+    expect(play.story.slice(0, 2)).toEqual([
+      "09:39 scale revision v2 from 4 to 2 | → Progressing Stepping",
+      "09:42 give the canary 50 %",
+    ]);
+    servesAlone(play, "v1");
+  });
+
   test("without routes, and once stable has shrunk: it grows first, and the canary goes then", () => {
     const play = atRest({ routes: false, spec: { analysis: { metrics: [{ errorRate: { max: "1%" } }] } } });
     play.deploy("v2");

@@ -6,6 +6,7 @@ import {
   LABEL_REVISION,
   LABEL_ROLLOUT,
 } from "../../../src/core/rollout/names.ts";
+import { conditionOf } from "../../../src/core/rollout/world.ts";
 import type { Violation } from "../run.ts";
 import type { Simulation } from "../simulation.ts";
 import { type Ledger, nameOf } from "./ledger.ts";
@@ -19,7 +20,7 @@ export function settled(sim: Simulation, ledger: Ledger, quiet: boolean): Violat
     const { phase, message } = rollout?.status ?? {};
     return [{ invariant: "I12", message: `an hour after the last fault there is no rest: ${phase}, ${message}` }];
   }
-  const found = rollout === undefined ? leftBehind(sim) : [...atRest(sim), ...rightVersion(sim, ledger)];
+  const found = rollout === undefined ? leftBehind(sim, ledger) : [...atRest(sim), ...rightVersion(sim, ledger)];
   return found.map((message) => ({ invariant: rollout === undefined ? "I13" : "I14", message }));
 }
 
@@ -33,7 +34,7 @@ function isHeldForGood({ rollout, images, health }: Simulation): boolean {
 }
 
 /** After the Rollout is gone nothing of it is left, but the pods that it was told to keep. */
-function leftBehind({ api, scenario, pods }: Simulation): string[] {
+function leftBehind({ api, scenario, pods }: Simulation, { sizes }: Ledger): string[] {
   const wrong: string[] = [];
   const policy = scenario.rollout.spec.onDelete ?? (scenario.adopts ? "handBack" : "delete");
   // A Deployment whose pods were kept stays at 0, and says so to who takes them in again.
@@ -52,9 +53,18 @@ function leftBehind({ api, scenario, pods }: Simulation): string[] {
     ...routesAtRest(api.list("GRPCRoute"), scenario.routes),
   );
   const ours = api.list<ReplicaSet>("ReplicaSet").filter(({ metadata }) => metadata.labels?.[LABEL_ROLLOUT]);
-  if (policy !== "keep" && ours.length > 0) wrong.push(`${ours.map(nameOf).join()} is left`);
-  if (policy !== "delete" && ![...pods.all.values()].some(({ ready }) => ready)) wrong.push("nothing serves any more");
+  const keeps = policy === "keep" || (policy === "handBack" && !isUp(api.find<Deployment>("Deployment", "web")));
+  if (ours.length > (keeps ? 1 : 0)) wrong.push(`${ours.map(nameOf).join()} is left`);
+  const asked = sizes.at(-1)?.size !== 0;
+  if (policy !== "delete" && asked && ![...pods.all.values()].some(({ ready }) => ready))
+    wrong.push("nothing serves any more");
   return wrong;
+}
+
+/** One that does not come up is no reason to let go what serves. */
+function isUp(deployment: Deployment | undefined): boolean {
+  const { availableReplicas = 0, replicas = 0, updatedReplicas = 0 } = deployment?.status ?? {};
+  return availableReplicas >= (deployment?.spec.replicas ?? 1) && replicas === updatedReplicas;
 }
 
 function routesAtRest(routes: readonly Route[], authored: readonly Route[]): string[] {
@@ -72,6 +82,9 @@ function atRest({ api, rollout, scenario }: Simulation): string[] {
   if (metadata.deletionTimestamp !== undefined) return ["the Rollout is being deleted for an hour"];
   // A first version that cannot come up is nobody's fault but its own.
   if (status?.phase === "Failed" && status.message?.includes("first revision") === true) return [];
+  // Nor is a Deployment that never ends its own rollout.
+  if (conditionOf(status ?? {}, "Ready")?.reason === "WaitingForDeployment" && !isUp(api.find("Deployment", "web")))
+    return [];
   if (!["Healthy", "Reverted"].includes(status?.phase ?? "")) return [`ends in ${status?.phase}: ${status?.message}`];
   for (const kind of ["HTTPRoute", "GRPCRoute"]) wrong.push(...routesAtRest(api.list(kind), scenario.routes));
   for (const name of ["web", "web-canary"]) {
