@@ -90,7 +90,8 @@ function arrived({ world, judged }: FlagSituation, ramp: StepRamp, place: Place)
   if (ramp.analysis === undefined || (!first && progress?.bakeUntil === undefined)) return healthy;
   const untilMs = first ? world.nowMs + ramp.bakeMs : timeOf(progress?.bakeUntil, world.nowMs);
   const leftMs = untilMs - world.nowMs;
-  const why = leftMs > 0 ? undefined : unansweredBake(world.snapshot.metrics.source, judged);
+  const why =
+    leftMs > 0 ? undefined : unansweredBake(ramp.analysis, world.snapshot.metrics.source, judged, world.nowMs);
   if (leftMs <= 0 && (why === undefined || ramp.bakeMs === 0)) return healthy;
   return {
     ...target,
