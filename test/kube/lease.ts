@@ -1,5 +1,5 @@
 import type { JsonPatchOperation, KubeObject } from "../../src/api/kubernetes.ts";
-import { applyPatch } from "../support/json-patch.ts";
+import { applyPatch } from "../../src/core/forecast/json-patch.ts";
 import { type Answer, json, refusal } from "./scripted-server.ts";
 
 export interface Lease extends KubeObject {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { KubeObject, ManagedFieldsEntry } from "../../src/api/kubernetes.ts";
+import { applyPatch } from "../../src/core/forecast/json-patch.ts";
 import { disownOperations } from "../../src/kube/managed-fields.ts";
-import { applyPatch } from "../support/json-patch.ts";
 
 const SELECTOR = ["/spec/selector"];
 const helm: ManagedFieldsEntry = {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { BackendRef, Route, RouteRule } from "../../src/api/kubernetes.ts";
+import { applyPatch, PatchError } from "../../src/core/forecast/json-patch.ts";
 import type { RouteReading, RouteWish, TrafficRouter } from "../../src/core/routing.ts";
-import { applyPatch, PatchError } from "../support/json-patch.ts";
 
 /** What every router of routes with weighted backends has to keep, whoever carries the route. */
 

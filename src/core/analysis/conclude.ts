@@ -51,6 +51,16 @@ export function evidenceNeeded({ metrics, alpha }: AnalysisSettings) {
   return { tests, ...limits(alpha, tests) };
 }
 
+/** Requests of the canary that each metric must have seen in a step before the weight rises: fewer prove nothing. */
+export function requestsWanted(settings: AnalysisSettings): { readonly metric: string; readonly requests: number }[] {
+  const { tests } = evidenceNeeded(settings);
+  return settings.metrics.flatMap((spec) =>
+    spec.kind === "query"
+      ? []
+      : [{ metric: spec.name, requests: requestsToDetect(maxRateOf(spec), FACTOR_TO_DETECT, settings.alpha, tests) }],
+  );
+}
+
 function benchOf(settings: AnalysisSettings, state: AnalysisState, nowMs: number): Bench {
   const { tests, logNeed } = evidenceNeeded(settings);
   const shares =

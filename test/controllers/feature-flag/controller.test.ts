@@ -8,12 +8,12 @@ import { FlagController } from "../../../src/controllers/feature-flag/controller
 import { mirrorKillSwitches } from "../../../src/controllers/feature-flag/kill-switches.ts";
 import { mirrorSegments } from "../../../src/controllers/feature-flag/segments.ts";
 import type { Sources } from "../../../src/controllers/rollout/sources.ts";
+import { applyPatch } from "../../../src/core/forecast/json-patch.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import { Resources } from "../../../src/kube/resource.ts";
 import type { Store } from "../../../src/kube/store.ts";
 import { eventually, json, refusal, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
-import { applyPatch } from "../../support/json-patch.ts";
 import { atVersion, handFilled } from "../rollout/shell.ts";
 
 let server: ScriptedServer;

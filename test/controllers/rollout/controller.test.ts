@@ -4,13 +4,13 @@ import type { JsonPatchOperation, KubeObject } from "../../../src/api/kubernetes
 import type { Rollout } from "../../../src/api/rollout.ts";
 import { RolloutController } from "../../../src/controllers/rollout/controller.ts";
 import type { Sources } from "../../../src/controllers/rollout/sources.ts";
+import { applyPatch } from "../../../src/core/forecast/json-patch.ts";
 import type { TrafficRouter } from "../../../src/core/routing.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import { Resources } from "../../../src/kube/resource.ts";
 import { routers } from "../../../src/traffic/routers.ts";
 import { eventually, json, refusal, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
-import { applyPatch } from "../../support/json-patch.ts";
 import { aRollout, atVersion, handFilled } from "./shell.ts";
 
 let server: ScriptedServer;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KubeObject, ObjectMeta, ObjectRef } from "../../../src/api/kubernetes.ts";
+import { applyPatch } from "../../../src/core/forecast/json-patch.ts";
 import type { Write } from "../../../src/core/plan.ts";
-import { applyPatch } from "../../support/json-patch.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

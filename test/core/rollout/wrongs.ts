@@ -1,7 +1,7 @@
 import type { EndpointSlice, Route } from "../../../src/api/kubernetes.ts";
+import { applyPatch } from "../../../src/core/forecast/json-patch.ts";
 import type { Write } from "../../../src/core/plan.ts";
 import type { RolloutPlan } from "../../../src/core/rollout/plan.ts";
-import { applyPatch } from "../../support/json-patch.ts";
 import type { Play } from "./play.ts";
 
 /** What no plan may do, whatever the play. */

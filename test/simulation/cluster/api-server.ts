@@ -1,7 +1,7 @@
 import type { JsonPatchOperation, KubeObject, ObjectRef } from "../../../src/api/kubernetes.ts";
+import { applyPatch, PatchError } from "../../../src/core/forecast/json-patch.ts";
 import { sameJson } from "../../../src/core/json.ts";
 import { ApiError, type ApiErrorKind } from "../../../src/kube/errors.ts";
-import { applyPatch, PatchError } from "../../support/json-patch.ts";
 import type { Agenda } from "../agenda.ts";
 
 /** One change that the API server has accepted. */

@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from "node:util";
-import type { JsonPatchOperation } from "../../src/api/kubernetes.ts";
+import type { JsonPatchOperation } from "../../api/kubernetes.ts";
+import { sameJson } from "../json.ts";
 
 /** A patch that does not fit the document it is applied to; an API server answers it with 422. */
 export class PatchError extends Error {
@@ -34,7 +34,7 @@ function changed(at: unknown, [key = "", ...rest]: readonly string[], operation:
       read(at, key, operation);
       return without(at, key);
     case "test":
-      if (isDeepStrictEqual(read(at, key, operation), operation.value)) return at;
+      if (sameJson(read(at, key, operation), operation.value)) return at;
       throw new PatchError(`Test failed: ${operation.path} is not ${JSON.stringify(operation.value)}`);
   }
 }

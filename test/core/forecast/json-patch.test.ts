@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { JsonPatchOperation } from "../../src/api/kubernetes.ts";
-import { applyPatch, PatchError } from "./json-patch.ts";
+import type { JsonPatchOperation } from "../../../src/api/kubernetes.ts";
+import { applyPatch, PatchError } from "../../../src/core/forecast/json-patch.ts";
 
 const document = { a: { "x/y~z": 1, list: [1, 2] } };
 
