@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { rolloutStatus } from "../../../src/api/rollout-status.ts";
-import { atRest, Play, underWay } from "./play.ts";
+import { atRest, hashOf, Play, underWay } from "./play.ts";
 
 const waiting = { strategy: { canary: { steps: [{ weight: 25 }, { pause: {} }] } } };
 
@@ -145,5 +145,20 @@ describe("planRollout().minor", () => {
     play.deploy("v2");
     const { status, minor } = next(play);
     expect({ minor, phase: status?.phase }).toEqual({ minor: false, phase: "Progressing" });
+  });
+});
+
+describe("status.wanted", () => {
+  test("names the revision that the spec asks for, also while nothing of it has begun", () => {
+    const play = atRest();
+    expect(play.status.wanted).toEqual({ revision: hashOf("v1"), images: ["app:v1"] });
+    play.objects.remove("HTTPRoute", "web");
+    play.deploy("v2");
+    play.step();
+    expect(play.status.canary).toBeUndefined();
+    expect(play.status.wanted).toEqual({ revision: hashOf("v2"), images: ["app:v2"] });
+    play.request("pause");
+    play.step();
+    expect(play.status.lastRequest?.result).toBe("accepted");
   });
 });
