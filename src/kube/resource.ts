@@ -56,6 +56,7 @@ export class Resources {
     return await this.#client.request<T>({ method: "GET", path: this.#path(ref) });
   }
 
+  /** Items are told their kind, which the API server leaves out of lists. */
   async list<T extends KubeObject>(type: ResourceType, namespace?: string, query: Query = {}): Promise<T[]> {
     const items: T[] = [];
     let next: string | undefined;
@@ -65,7 +66,8 @@ export class Resources {
         path: pathOf(type, namespace),
         query: { limit: 500, ...query, continue: next },
       });
-      for (const item of page.items) items.push(item);
+      const { apiVersion, kind } = type;
+      for (const item of page.items) items.push({ ...item, apiVersion, kind });
       next = page.metadata.continue || undefined;
     } while (next !== undefined);
     return items;

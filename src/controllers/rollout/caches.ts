@@ -44,26 +44,24 @@ export interface Caches {
   watchOfRollouts(namespace: string): number | undefined;
 }
 
-/** All that controllers read: a store a kind, filled by a watch a kind, or by one a kind and namespace. Routes may
- * be of kinds that the cluster lacks, today.
- * @param namespaces those that are watched; empty: all */
-export function makeCaches(
-  client: ApiClient,
-  namespaces: readonly string[],
-  options: Omit<ReflectorOptions, "namespace" | "labelSelector" | "optional">,
-): Caches {
-  const reflectors: Reflector<KubeObject>[] = [];
+/** One kind that controllers read, and where it is kept. */
+export interface Part {
+  readonly type: ResourceType;
+  readonly store: Store<KubeObject>;
+  /** Only objects with this label; and whether the cluster may lack the kind, as it may that of routes today. */
+  readonly options: Pick<ReflectorOptions, "labelSelector" | "optional">;
+}
+
+/** All that controllers read: an empty store a kind, and what is to fill it. */
+export function makeStores(): { readonly sources: Sources; readonly parts: readonly Part[] } {
+  const parts: Part[] = [];
   const cache = <T extends KubeObject>(
     type: ResourceType,
     indexes: Record<string, IndexFunction<T>>,
-    more: Pick<ReflectorOptions, "labelSelector" | "optional"> = {},
+    options: Part["options"] = {},
   ): Store<T> => {
     const store = new Store<T>(indexes);
-    const parts = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
-    for (const part of parts) {
-      const reflector = new Reflector<T>(client, type, store, { ...options, ...more, ...part });
-      reflectors.push(reflector as unknown as Reflector<KubeObject>);
-    }
+    parts.push({ type, store: store as unknown as Store<KubeObject>, options });
     return store;
   };
   const ours = { labelSelector: LABEL_ROLLOUT };
@@ -83,6 +81,21 @@ export function makeCaches(
     kills: cache<KillSwitch>(TYPES.kills, { namespace: byNamespace }, { optional: true }),
     routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true })])),
   };
+  return { sources, parts };
+}
+
+/** Every store filled by a watch, or by one a namespace.
+ * @param namespaces those that are watched; empty: all */
+export function makeCaches(
+  client: ApiClient,
+  namespaces: readonly string[],
+  options: Omit<ReflectorOptions, "namespace" | "labelSelector" | "fieldSelector" | "optional">,
+): Caches {
+  const { sources, parts } = makeStores();
+  const scopes = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
+  const reflectors = parts.flatMap(({ type, store, options: own }) =>
+    scopes.map((scope) => new Reflector<KubeObject>(client, type, store, { ...options, ...own, ...scope })),
+  );
   const ofRollouts = reflectors.filter(({ type }) => type === TYPES.rollouts);
   return {
     sources,
