@@ -14,7 +14,7 @@ Every mistake is one sentence and a hint, on the standard error stream, with exi
 export function cliReference(): string {
   const program = makeProgram(() => async () => undefined);
   const pages = program.commands.flatMap((command) => pagesOf(command, "kubectl zenith"));
-  return [HEAD, "## Flags of every command", table(program.options), ...pages, ""].join("\n\n");
+  return `${[HEAD, "## Flags of every command", table(program.options), ...pages].join("\n\n")}\n`;
 }
 
 function pagesOf(command: Command, parent: string): string[] {

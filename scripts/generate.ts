@@ -1,16 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
-import type { z } from "zod";
-import { type CrdOptions, customResource } from "../src/api/crd.ts";
-import { featureFlagCrd, featureFlagSpec } from "../src/api/feature-flag.ts";
-import { featureFlagStatus } from "../src/api/feature-flag-status.ts";
-import { flagSegmentCrd, flagSegmentSpec, flagSegmentStatus } from "../src/api/flag-segment.ts";
-import { killSwitchCrd, killSwitchSpec, killSwitchStatus } from "../src/api/kill-switch.ts";
-import { rolloutCrd, rolloutSpec } from "../src/api/rollout.ts";
-import { rolloutStatus } from "../src/api/rollout-status.ts";
+import { customResource } from "../src/api/crd.ts";
+import { KINDS, type Kind } from "../src/api/kinds.ts";
 import { chartCrd, chartReadme } from "./chart.ts";
 import { cliReference } from "./cli-reference.ts";
 import { protosJson } from "./protos.ts";
+import { reasonsReference } from "./reasons.ts";
 import { referenceOf } from "./reference.ts";
 
 /** `npm run generate` writes what comes from the schemas; `--check` only compares, and fails on a difference. */
@@ -26,45 +21,20 @@ const TOLD = `- What the API server refuses at apply says where it stood and wha
 const TIMES = `- **Times** are RFC 3339, \`2027-03-01T00:00:00Z\`.`;
 const QUOTES = `- **YAML reads on, off, yes and no as true and false**: write variants with quotes, \`"on"\`.`;
 
-interface Kind {
-  readonly options: CrdOptions;
-  readonly spec: z.ZodType;
-  readonly status: z.ZodType;
+interface Page {
+  readonly kind: Kind;
   readonly page: string;
   readonly introduction: readonly string[];
 }
-const KINDS: readonly Kind[] = [
-  {
-    options: rolloutCrd,
-    spec: rolloutSpec,
-    status: rolloutStatus,
-    page: "rollout",
-    introduction: [INTRODUCTION, UNITS, `${TOLD} Samples: [manifests/samples](../../manifests/samples).`],
-  },
-  {
-    options: featureFlagCrd,
-    spec: featureFlagSpec,
-    status: featureFlagStatus,
-    page: "feature-flag",
-    introduction: [INTRODUCTION, UNITS, TIMES, QUOTES, TOLD],
-  },
-  {
-    options: flagSegmentCrd,
-    spec: flagSegmentSpec,
-    status: flagSegmentStatus,
-    page: "flag-segment",
-    introduction: [INTRODUCTION, TOLD],
-  },
-  {
-    options: killSwitchCrd,
-    spec: killSwitchSpec,
-    status: killSwitchStatus,
-    page: "kill-switch",
-    introduction: [INTRODUCTION, TIMES, TOLD],
-  },
+const SAMPLES = " Samples: [manifests/samples](../../manifests/samples).";
+const PAGES: readonly Page[] = [
+  { kind: KINDS.Rollout, page: "rollout", introduction: [INTRODUCTION, UNITS, `${TOLD}${SAMPLES}`] },
+  { kind: KINDS.FeatureFlag, page: "feature-flag", introduction: [INTRODUCTION, UNITS, TIMES, QUOTES, TOLD] },
+  { kind: KINDS.FlagSegment, page: "flag-segment", introduction: [INTRODUCTION, TOLD] },
+  { kind: KINDS.KillSwitch, page: "kill-switch", introduction: [INTRODUCTION, TIMES, TOLD] },
 ];
 const files = Object.fromEntries(
-  KINDS.flatMap(({ options, spec, status, page, introduction }) => [
+  PAGES.flatMap(({ kind: { options, spec, status }, page, introduction }) => [
     [
       `crds/zenith.sh_${options.plural}.yaml`,
       HEAD + stringify(customResource(options, spec, status), { lineWidth: 0, aliasDuplicateObjects: false }),
@@ -93,7 +63,12 @@ const chart: Readonly<Record<string, string>> = {
 };
 
 const check = process.argv.includes("--check");
-const others = { "src/serving/grpc/protos.json": protosJson(), "docs/reference/cli.md": cliReference() };
+const others = {
+  "src/serving/grpc/protos.json": protosJson(),
+  "docs/reference/cli.md": cliReference(),
+  "src/telemetry/version.ts": versionFile(),
+  "docs/reference/reasons.md": reasonsReference(),
+};
 for (const [path, text] of Object.entries({ ...files, ...chart, ...others })) {
   const current = existsSync(path) ? readFileSync(path, "utf8") : "";
   if (current === text) continue;
@@ -104,4 +79,10 @@ for (const [path, text] of Object.entries({ ...files, ...chart, ...others })) {
     writeFileSync(path, text);
     console.log(`wrote ${path}`);
   }
+}
+
+/** What the programs say that they are. */
+function versionFile(): string {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  return `// Generated from package.json by npm run generate; do not edit.\nexport const VERSION = "${version}";\n`;
 }

@@ -28,7 +28,8 @@ export function unlessSaid(value: string): { readonly [DEFAULT]: string } {
   return { [DEFAULT]: value };
 }
 
-type Json = { [key: string]: unknown };
+/** JSON of any shape. */
+export type Json = { [key: string]: unknown };
 
 /** Turns a zod schema into a structural OpenAPI schema as CRDs want it.
  * @throws Error on whatever the API server would refuse or silently widen */
@@ -223,22 +224,27 @@ export function customResource(options: CrdOptions, spec: z.ZodType, status: z.Z
           additionalPrinterColumns: options.columns,
           subresources: { status: {}, ...(options.scale === undefined ? {} : { scale: options.scale }) },
           schema: {
-            openAPIV3Schema: {
-              description: options.description,
-              type: "object",
-              required: ["spec"],
-              ...(options.rules === undefined ? {} : cel(...options.rules)),
-              properties: {
-                apiVersion: { type: "string" },
-                kind: { type: "string" },
-                metadata: { type: "object" },
-                spec: structuralSchema(spec),
-                status: structuralSchema(status),
-              },
-            },
+            openAPIV3Schema: objectSchema(options, spec, status),
           },
         },
       ],
+    },
+  };
+}
+
+/** The schema of a whole object, as the API server checks it. */
+export function objectSchema(options: CrdOptions, spec: z.ZodType, status: z.ZodType): Json {
+  return {
+    description: options.description,
+    type: "object",
+    required: ["spec"],
+    ...(options.rules === undefined ? {} : cel(...options.rules)),
+    properties: {
+      apiVersion: { type: "string" },
+      kind: { type: "string" },
+      metadata: { type: "object" },
+      spec: structuralSchema(spec),
+      status: structuralSchema(status),
     },
   };
 }
