@@ -8,7 +8,9 @@ export interface Io {
   readonly columns: () => number;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly readInput: () => Promise<string>;
-  readonly readFile: (path: string) => string;
+  /** A file, or every YAML and JSON file of a folder and of those below, by path.
+   * @throws Error where there is none */
+  readonly readFiles: (path: string) => ReadonlyMap<string, string>;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
 }

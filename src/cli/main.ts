@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
+import { readFiles } from "./files.ts";
 import type { Io } from "./io.ts";
 import { runCli } from "./program.ts";
 
@@ -30,7 +30,7 @@ const io: Io = {
   columns: () => process.stdout.columns ?? 120,
   environment: process.env,
   readInput: () => text(process.stdin),
-  readFile: (path) => readFileSync(path, "utf8"),
+  readFiles,
   signal: stop.signal,
 };
 

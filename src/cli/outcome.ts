@@ -49,7 +49,7 @@ export function outcomeOf(rollout: Rollout, deployment: Deployment | undefined, 
 }
 
 /** What was applied last is what the status speaks of: a status of before tells of another release. */
-function isSeen({ metadata, status }: Rollout, deployment: Deployment | undefined): boolean {
+export function isSeen({ metadata, status }: Rollout, deployment: Deployment | undefined): boolean {
   if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) return false;
   return (
     deployment === undefined || (status?.workload?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)

@@ -1,7 +1,13 @@
 import { Command, CommanderError, Option } from "commander";
+import { deployCommand } from "./commands/deploy.ts";
 import { getCommand } from "./commands/get.ts";
+import { historyCommand } from "./commands/history.ts";
+import { lintCommand } from "./commands/lint.ts";
+import { planCommand } from "./commands/plan.ts";
 import { statusCommand } from "./commands/status.ts";
 import { verbCommands } from "./commands/verbs.ts";
+import { versionCommand } from "./commands/version.ts";
+import { whyCommand } from "./commands/why.ts";
 import { CliError, EXIT } from "./errors.ts";
 import { explainError } from "./explain-error.ts";
 import type { Io } from "./io.ts";
@@ -25,7 +31,18 @@ export function makeProgram(bind: Bind): Command {
     .addOption(new Option("--no-color", "no colours, also at a terminal (or set NO_COLOR)"))
     .configureHelp({ showGlobalOptions: true })
     .helpCommand(false);
-  for (const command of [getCommand(bind), statusCommand(bind), ...verbCommands(bind)]) program.addCommand(command);
+  const commands = [
+    getCommand(bind),
+    statusCommand(bind),
+    whyCommand(bind),
+    planCommand(bind),
+    deployCommand(bind),
+    ...verbCommands(bind),
+    historyCommand(bind),
+    lintCommand(bind),
+    versionCommand(bind),
+  ];
+  for (const command of commands) program.addCommand(command);
   return program;
 }
 

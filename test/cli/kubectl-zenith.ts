@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -20,14 +21,18 @@ export class KubectlZenith {
     return new KubectlZenith(cluster, directory);
   }
 
+  /** The real kubectl with the plugin on its PATH, to its end. */
+  kubectl(args: readonly string[], options: { input?: string; user?: string } = {}): Promise<CommandResult> {
+    const { input, user } = options;
+    return run(this.#cluster.binaries.kubectl, args, {
+      env: this.#environment(user === undefined ? this.#cluster.kubeconfig : this.#cluster.userKubeconfig(user)),
+      ...(input === undefined ? {} : { input }),
+    });
+  }
+
   /** `kubectl zenith ARGS`, to its end. */
   run(args: readonly string[], options: { input?: string; user?: string } = {}): Promise<CommandResult> {
-    const kubeconfig =
-      options.user === undefined ? this.#cluster.kubeconfig : this.#cluster.userKubeconfig(options.user);
-    return run(this.#cluster.binaries.kubectl, ["zenith", ...args], {
-      env: this.environment(kubeconfig),
-      ...(options.input === undefined ? {} : { input: options.input }),
-    });
+    return this.kubectl(["zenith", ...args], options);
   }
 
   /** @returns what was printed
@@ -38,12 +43,32 @@ export class KubectlZenith {
     return stdout.trimEnd();
   }
 
-  environment(kubeconfig = this.#cluster.kubeconfig): NodeJS.ProcessEnv {
-    const path = [this.#directory, dirname(process.execPath), process.env.PATH ?? ""].join(delimiter);
-    return { PATH: path, KUBECONFIG: kubeconfig, LANG: "C.UTF-8" };
+  /** One that goes on until it is interrupted. */
+  start(args: readonly string[]): { said(): string; interrupt(): Promise<number | null> } {
+    const child = spawn(this.#cluster.binaries.kubectl, ["zenith", ...args], {
+      env: this.#environment(this.#cluster.kubeconfig),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let out = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+    return {
+      said: () => out,
+      interrupt: () => {
+        child.kill("SIGINT");
+        return ended;
+      },
+    };
   }
 
   uninstall(): void {
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #environment(kubeconfig: string): NodeJS.ProcessEnv {
+    const path = [this.#directory, dirname(process.execPath), process.env.PATH ?? ""].join(delimiter);
+    return { ...process.env, PATH: path, KUBECONFIG: kubeconfig, LANG: "C.UTF-8" };
   }
 }

@@ -1,3 +1,4 @@
+import { readFiles } from "../../src/cli/files.ts";
 import type { Io } from "../../src/cli/io.ts";
 import { runCli } from "../../src/cli/program.ts";
 
@@ -10,7 +11,7 @@ export interface Ran {
 /** Runs a command line in this process, without a cluster: what has none to ask. */
 export async function runOffline(
   argv: readonly string[],
-  given: { input?: string; files?: Readonly<Record<string, string>>; environment?: Io["environment"] } = {},
+  given: { input?: string; environment?: Io["environment"] } = {},
 ): Promise<Ran> {
   let [out, err] = ["", ""];
   const code = await runCli(argv, {
@@ -24,11 +25,7 @@ export async function runOffline(
     columns: () => 120,
     environment: given.environment ?? { LANG: "C.UTF-8" },
     readInput: async () => given.input ?? "",
-    readFile: (path) => {
-      const text = given.files?.[path];
-      if (text === undefined) throw new Error(`ENOENT: no such file or directory, open '${path}'`);
-      return text;
-    },
+    readFiles,
     signal: new AbortController().signal,
   });
   return { code, out, err };

@@ -1,7 +1,7 @@
 import type { KubeObject } from "../../api/kubernetes.ts";
 import { ApiError } from "../../kube/errors.ts";
 import { defineResource, pathOf, Resources, type ResourceType } from "../../kube/resource.ts";
-import { ApiClient, loadPersonsKubeConfig, namespaceOf, serverOf } from "../../kube/transport.ts";
+import { ApiClient, loadPersonsKubeConfig, namespaceOf, type Query, serverOf } from "../../kube/transport.ts";
 import { CliError } from "../errors.ts";
 
 /** The kinds that the commands read. */
@@ -48,10 +48,10 @@ export class Cluster {
   async listIfAllowed<T extends KubeObject>(
     type: ResourceType,
     namespace: string,
-    labelSelector?: string,
+    query: Query = {},
   ): Promise<T[] | undefined> {
     try {
-      return await this.resources.list<T>(type, namespace, { labelSelector });
+      return await this.resources.list<T>(type, namespace, query);
     } catch (error) {
       if (error instanceof ApiError && (error.kind === "forbidden" || error.kind === "notFound")) return undefined;
       throw error;

@@ -44,11 +44,11 @@ export function labelOf(rolloutName: string): string {
 export async function readTree(cluster: Cluster, name: string): Promise<RolloutTree> {
   const rollout = await readRollout(cluster, name);
   const { namespace } = cluster;
-  const label = labelOf(name);
+  const labelled = { labelSelector: labelOf(name) };
   const [replicaSets, revisions, pods] = await Promise.all([
-    cluster.listIfAllowed<ReplicaSet>(KINDS.replicaSets, namespace, label),
-    cluster.listIfAllowed<ControllerRevision>(KINDS.revisions, namespace, label),
-    cluster.listIfAllowed<Pod>(KINDS.pods, namespace, label),
+    cluster.listIfAllowed<ReplicaSet>(KINDS.replicaSets, namespace, labelled),
+    cluster.listIfAllowed<ControllerRevision>(KINDS.revisions, namespace, labelled),
+    cluster.listIfAllowed<Pod>(KINDS.pods, namespace, labelled),
   ]);
   return { rollout, replicaSets: replicaSets ?? [], revisions: revisions ?? [], pods: pods ?? [] };
 }

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { Rollout } from "../../api/rollout.ts";
 import { KINDS } from "../cluster/cluster.ts";
-import { findOperator } from "../cluster/operator.ts";
+import { findOperator, type Presence } from "../cluster/operator.ts";
 import { readRollout, readTree } from "../cluster/rollouts.ts";
 import { TreeWatch, Watch } from "../cluster/watch.ts";
 import { CliError, EXIT } from "../errors.ts";
@@ -50,10 +50,11 @@ async function getAll(session: Session, options: Options, format: string | undef
     throw new CliError("--watch is for one Rollout", "name one, or use kubectl get zr --watch");
   const { cluster } = session;
   const everywhere = options.allNamespaces === true;
-  const [rollouts] = await Promise.all([
+  const [rollouts, presence] = await Promise.all([
     cluster.resources.list<Rollout>(KINDS.rollouts, everywhere ? undefined : cluster.namespace),
-    warnWithoutOperator(session),
+    findOperator(cluster),
   ]);
+  warnIfGone(session, presence);
   if (format === "json" || format === "yaml") session.print(renderData(listOf(rollouts), format));
   else if (format === "name") session.print(...rollouts.map(nameSaid));
   else if (rollouts.length === 0)
@@ -71,7 +72,8 @@ function nameSaid({ metadata }: Rollout): string {
 
 async function showTree(session: Session, name: string): Promise<number> {
   const { cluster, style } = session;
-  const [tree] = await Promise.all([readTree(cluster, name), warnWithoutOperator(session)]);
+  const [tree, presence] = await Promise.all([readTree(cluster, name), findOperator(cluster)]);
+  warnIfGone(session, presence);
   session.print(...renderTree(tree, cluster.client.serverNow(), style));
   return EXIT.ok;
 }
@@ -79,7 +81,8 @@ async function showTree(session: Session, name: string): Promise<number> {
 /** At a terminal in place; into a pipe one picture after another. */
 async function watchTree(session: Session, name: string): Promise<number> {
   const { cluster, io, style } = session;
-  await Promise.all([readTree(cluster, name), warnWithoutOperator(session)]);
+  const [, presence] = await Promise.all([readTree(cluster, name), findOperator(cluster)]);
+  warnIfGone(session, presence);
   const watch = new Watch(cluster, io.signal, (sentence) => session.warn(sentence));
   const trees = new TreeWatch(cluster, name, watch);
   const screen = new Screen(session);
@@ -122,7 +125,6 @@ class Screen {
 }
 
 /** What is shown is old where nobody keeps it current. */
-export async function warnWithoutOperator(session: Session): Promise<void> {
-  const presence = await findOperator(session.cluster);
+export function warnIfGone(session: Session, presence: Presence): void {
   if (presence.kind === "gone") session.warn(`${presence.message}; what is shown may be old.`);
 }

@@ -16,6 +16,19 @@ export function durationOption(flags: string, description: string, unlessSaid?: 
   return unlessSaid === undefined ? option : option.default(unlessSaid, duration(unlessSaid));
 }
 
+/** The options by which `deploy` changes and `plan` tries. */
+export function changeOptions(how: string): Option[] {
+  const collect = (value: string, before: readonly string[] = []) => [...before, value];
+  return [
+    new Option("--image <image>", `${how} another image: IMAGE, or CONTAINER=IMAGE; may be repeated`).argParser(
+      collect,
+    ),
+    new Option("--strategy <name>", `${how} another way up: safe, fast, instant, or custom`),
+    new Option("--over <duration>", "how long safe or fast takes in all"),
+    new Option("--steps <list>", "steps of your own: 5%,10m,25%,analysis:5m,50%,approval"),
+  ];
+}
+
 function readDuration(text: string): number {
   try {
     return parseDurationMs(text);

@@ -4,15 +4,16 @@ import type { Rollout } from "../../api/rollout.ts";
 import { systemClock } from "../../kube/clock.ts";
 import type { Store } from "../../kube/store.ts";
 import { type Cluster, KINDS } from "../cluster/cluster.ts";
+import { findOperator } from "../cluster/operator.ts";
 import { readRollout } from "../cluster/rollouts.ts";
 import { Watch } from "../cluster/watch.ts";
 import { CliError, EXIT } from "../errors.ts";
-import { CODES, type Outcome, outcomeOf } from "../outcome.ts";
+import { CODES, isSeen, type Outcome, outcomeOf } from "../outcome.ts";
 import type { Bind } from "../program.ts";
 import { FORMATS, type Format, formatOf, renderData } from "../render/data.ts";
 import { age, phaseOf, phasePaint } from "../render/words.ts";
 import { nameOf, ROLLOUT_KINDS, type Session } from "../session.ts";
-import { warnWithoutOperator } from "./get.ts";
+import { warnIfGone } from "./get.ts";
 import { durationOption, outputOption } from "./options.ts";
 
 /** A spec may be impossible for a moment, while its Service is still being applied, say. */
@@ -54,7 +55,8 @@ Exit codes:
 export async function waitFor(session: Session, name: string, options: WaitOptions): Promise<number> {
   const format = formatOf(options.output, FORMATS);
   const { cluster, io } = session;
-  const [first] = await Promise.all([readRollout(cluster, name), warnWithoutOperator(session)]);
+  const [first, presence] = await Promise.all([readRollout(cluster, name), findOperator(cluster)]);
+  warnIfGone(session, presence);
   const ends = new AbortController();
   const watch = new Watch(cluster, AbortSignal.any([io.signal, ends.signal]), (said) => session.warn(said));
   try {
@@ -63,6 +65,36 @@ export async function waitFor(session: Session, name: string, options: WaitOptio
   } finally {
     ends.abort();
   }
+}
+
+/** The Rollout once the operator has seen what was applied last.
+ * @throws CliError after `timeoutMs` */
+export async function untilSeen(session: Session, name: string, timeoutMs: number): Promise<Rollout> {
+  const { cluster, io } = session;
+  const first = await readRollout(cluster, name);
+  const ends = new AbortController();
+  const watch = new Watch(cluster, AbortSignal.any([io.signal, ends.signal]), (said) => session.warn(said));
+  const dueMs = systemClock.monotonicMs() + timeoutMs;
+  try {
+    const look = await looker(cluster, first, watch);
+    for (;;) {
+      const leftMs = dueMs - systemClock.monotonicMs();
+      if (!(await watch.next(Math.max(1, Math.min(1_000, leftMs))))) throw new CliError("interrupted", undefined, 130);
+      const { rollout, deployment } = look();
+      if (isSeen(rollout, deployment)) return rollout;
+      if (leftMs <= 0) throw await unseen(session, name, timeoutMs);
+    }
+  } finally {
+    ends.abort();
+  }
+}
+
+async function unseen(session: Session, name: string, timeoutMs: number): Promise<CliError> {
+  const presence = await findOperator(session.cluster);
+  const why = presence.kind === "gone" ? `: ${presence.message}` : "";
+  const hint = presence.kind === "gone" ? "start the operator; it will see the change then" : "see the operator's log";
+  const message = `The change of Rollout "${name}" was not seen after ${timeoutMs / 1000} s${why}`;
+  return new CliError(message, hint, EXIT.timeout);
 }
 
 type Look = () => { readonly rollout: Rollout; readonly deployment: Deployment | undefined };
