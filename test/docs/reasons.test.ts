@@ -44,7 +44,7 @@ const PAGES: readonly Page[] = [
       ...SHARED,
       "src/controllers/rollout/make.ts",
     ],
-    noReasons: NO_REASONS,
+    noReasons: [...NO_REASONS, "Active", "Expired"], // phases of a KillSwitch
     atLeast: 50,
   },
   {
