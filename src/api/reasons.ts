@@ -96,6 +96,18 @@ export const REASONS: readonly ReasonGroup[] = [
         "Mend the revision. `retry` if the cause lay elsewhere.",
       ],
       ["Aborted", "Reverted", "Someone said `abort`.", "`retry`, or deploy another."],
+      [
+        "Killed",
+        "Reverted, Paused",
+        "A KillSwitch with `rollouts: abort` took it back; or one that selects this Rollout lets nothing rise, and no release begin. The condition `Killed` is True meanwhile.",
+        "Delete the KillSwitch, once it is safe to; what was taken back wants `retry`.",
+      ],
+      [
+        "FlagReverted",
+        "Reverted",
+        "A FeatureFlag that names this Rollout, with `revertTogether` `rollout` or `both`, was reverted during this release or its bake.",
+        "Mend what the flag's message says, then `retry`.",
+      ],
       ["RolledBack", "Reverted", "Someone said `rollback`.", "Deploy another, or `retry`."],
       [
         "Rejected",

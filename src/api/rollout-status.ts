@@ -35,6 +35,7 @@ export const rolloutStatus = z.object({
       stage: text(32),
       mark: text(64),
       markSince: text(40).optional(),
+      startedAt: text(40).optional(),
       canary: text(63).optional(),
       previous: text(63).optional(),
       first: text(63).optional(),

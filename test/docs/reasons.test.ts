@@ -19,6 +19,7 @@ const NO_REASONS = [
 ];
 const OF_FLAGS = [
   ...["Stale", "FlagInvalid", "UTC", "GMT"], // a condition, an error, and time zones
+  ...["FeatureFlag", "FlagSegment", "KillSwitch"], // kinds
   ...["Created", "Edited", "Requested", "Raised"], // what history calls things
 ];
 
@@ -44,14 +45,15 @@ const PAGES: readonly Page[] = [
       ...SHARED,
       "src/controllers/rollout/make.ts",
     ],
-    noReasons: [...NO_REASONS, "Active", "Expired"], // phases of a KillSwitch
+    noReasons: NO_REASONS,
     atLeast: 50,
   },
   {
     page: "docs/reference/flag-reasons.md",
     files: [
       ...filesOf("src/core/flags/control"),
-      ...["src/core/flags/schedule.ts", "src/core/flags/invalid.ts", "src/core/walk.ts"],
+      ...["schedule.ts", "invalid.ts", "kill-switch.ts", "segment-status.ts"].map((name) => `src/core/flags/${name}`),
+      ...["src/core/walk.ts"],
       ...SHARED,
     ],
     noReasons: [...NO_REASONS, ...OF_FLAGS],

@@ -1,7 +1,7 @@
 import type { KillSwitch } from "../../api/kill-switch.ts";
 import type { KubeObject } from "../../api/kubernetes.ts";
+import { planKillSwitch } from "../../core/flags/kill-switch.ts";
 import { sameJson } from "../../core/json.ts";
-import { planKillSwitch } from "../../core/kill-switch.ts";
 import type { ChangeType } from "../../kube/store.ts";
 import { Mirror } from "../mirror.ts";
 import type { FlagShell } from "./controller.ts";

@@ -1,6 +1,7 @@
 import type { KubeObject, Route } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import type { MetricsView } from "../../core/analysis/memory.ts";
+import { sameJson } from "../../core/json.ts";
 import { optional } from "../../core/optional.ts";
 import { LABEL_ROLLOUT } from "../../core/rollout/names.ts";
 import { planRollout, type RolloutPlan } from "../../core/rollout/plan.ts";
@@ -15,6 +16,7 @@ import type { Store } from "../../kube/store.ts";
 import type { MetricsSource } from "../../metrics/prometheus.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { deciding, Faults } from "../faults.ts";
+import { FLAG_INDEXES } from "../feature-flag/sources.ts";
 import { type Key, keyOf } from "../key.ts";
 import { Measurements } from "../measurements.ts";
 import { Passes } from "../passes.ts";
@@ -129,6 +131,13 @@ export class RolloutController {
     );
     for (const [kind, store] of sources.routes)
       (store as Store<Route>).subscribe(through("route", (route) => `${kind}/${keyOf(route)}`));
+    sources.kills.subscribe((_type, { metadata }) => {
+      for (const rollout of sources.rollouts.list(metadata.namespace ?? "")) add(keyOf(rollout));
+    });
+    sources.flags.subscribe((_type, flag, old) => {
+      if (sameJson(flag.status?.override, old?.status?.override)) return;
+      for (const key of FLAG_INDEXES.rollout(flag)) add(key);
+    });
     sources.autoscalers.subscribe((_type, autoscaler) => {
       const { kind, name } = autoscaler.spec.scaleTargetRef;
       if (kind === "Rollout") add(`${autoscaler.metadata.namespace ?? ""}/${name}`);

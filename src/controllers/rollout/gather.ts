@@ -8,6 +8,7 @@ import type { Key } from "../key.ts";
 import { olderClaim, overlapOf } from "./claims.ts";
 import { rollingBackLater } from "./roll-back-order.ts";
 import type { Sources } from "./sources.ts";
+import { killOf, revertedFlag } from "./stops.ts";
 
 /** Reads everything that a decision about one Rollout may rest on, from caches alone. Undefined where it is gone.
  * @throws UnitError where its spec cannot be read */
@@ -61,6 +62,8 @@ export function gather(
     ],
     ...(claimedBy === undefined ? {} : { claimedBy }),
     ...optional("rollingBackLater", rollingBackLater(sources, rollout)),
+    ...optional("kill", killOf(sources, rollout, nowMs)),
+    ...optional("revertedFlag", revertedFlag(sources, rollout)),
     ...(overlap === undefined ? {} : { overlap }),
     ...(templateProblem === undefined ? {} : { templateProblem }),
     podTrouble: troubleOf(sources, label),

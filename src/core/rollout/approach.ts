@@ -4,6 +4,7 @@ import type { Situation } from "./decide.ts";
 import { contestOf, mayRaise } from "./gates.ts";
 import { effectiveMark, writtenMark } from "./marks.ts";
 import { isStranded } from "./return.ts";
+import { killOf } from "./stops.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -129,7 +130,8 @@ function enter(situation: Situation, target: Target): Target | undefined {
   if (!leadsToCanary(world)) return { ...waiting, message: WAITING_FOR_ENDPOINTS };
   const writtenBp = status.weights?.writtenBp ?? 0;
   const answered = situation.judged?.answered ?? world.settings.analysis === undefined;
-  const drifted = writtenBp > 0 && writtenBp <= target.weightBp && answered && contestOf(world) === undefined;
+  const stopped = contestOf(world) !== undefined || killOf(world) !== undefined;
+  const drifted = writtenBp > 0 && writtenBp <= target.weightBp && answered && !stopped;
   const gate = drifted ? undefined : mayRaise(situation, target, "answered");
   if (gate !== undefined) return gate;
   const canaryBp = drifted ? writtenBp : 0;

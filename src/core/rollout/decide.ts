@@ -14,6 +14,7 @@ import { type Because, returning, startReturn } from "./return.ts";
 import { rollingBack, startRollback } from "./roll-back.ts";
 import { starting } from "./start.ts";
 import { stepping } from "./step.ts";
+import { flagReverted, killedBySwitch } from "./stops.ts";
 import { hasRoutes, heldMs, stageOf, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -32,6 +33,8 @@ const rules: readonly Rule[] = [
   returning, // Traffic on its way back arrives before anything else is considered.
   rollingBack,
   abortedByUser, // Abort beats everything that goes up.
+  killedBySwitch,
+  revertedWithFlag, // A flag that follows it went back, and takes it along.
   anotherGoesBackFirst, // The latest change is the likeliest cause.
   analysisFailed, // Bad news outranks every reason to wait.
   rolledBackByUser,
@@ -138,6 +141,11 @@ function abortedByUser({ world, orders }: Situation): Target | undefined {
   const revision = world.status.progress?.canary;
   if (orders?.abort !== true || revision === undefined || !onTheWay(world)) return undefined;
   return startReturn(world, { revision, reason: "Aborted", message: "aborted by request" });
+}
+
+function revertedWithFlag({ world }: Situation): Target | undefined {
+  const because = flagReverted(world);
+  return because === undefined ? undefined : takeBack(world, because.reason, because.message);
 }
 
 function analysisFailed({ world, judged }: Situation): Target | undefined {

@@ -1,12 +1,15 @@
 import { type Gate, obstacleTo } from "../analysis/obstacle.ts";
 import type { Situation } from "./decide.ts";
 import { isPromoted } from "./promote.ts";
+import { killOf } from "./stops.ts";
 import { hasRoutes, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
 /** Undefined where nothing speaks against more traffic for the canary; else why it holds. */
 export function mayRaise({ world, judged, orders }: Situation, target: Target, gate: Gate): Target | undefined {
   const { analysis } = world.settings;
+  const kill = killOf(world);
+  if (kill !== undefined) return { ...paused(target, kill.reason, kill.message), ...kill };
   const contested = contestOf(world);
   if (contested !== undefined) return { ...target, ...contested, checkAgainInMs: 5_000 };
   if (world.settings.paused || pausedByRequest(world, orders?.pause))

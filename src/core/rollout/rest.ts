@@ -7,6 +7,7 @@ import { type Problem, problemOf } from "./problems.ts";
 import { type Because, revertedMessage } from "./return.ts";
 import { startRollback } from "./roll-back.ts";
 import { stepping } from "./step.ts";
+import { killOf } from "./stops.ts";
 import { hasRoutes, heldMs, type Rejection, remainingMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
@@ -89,6 +90,8 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
     if (heldMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
     return hold("stableDown", "StableDown", "no stable pod is ready; a release has nothing to be compared with");
   }
+  const kill = killOf(world);
+  if (kill !== undefined) return { ...hold("resting", kill.reason, kill.message), phase: "Paused", ...kill };
   const contested = contestOf(world);
   if (contested !== undefined) return hold("resting", contested.reason, contested.message);
   const problem = problemOf(world);

@@ -34,6 +34,16 @@ export interface Snapshot {
   readonly contested?: { readonly what: string; readonly by: string };
   /** A Rollout of the same namespace that is being rolled back from a bake that began after ours: how it stands, and since when. */
   readonly rollingBackLater?: { readonly rollout: string; readonly sinceMs: number };
+  /** The KillSwitch that stops it: of several one that aborts, and of those the first by name. */
+  readonly kill?: {
+    readonly name: string;
+    readonly reason: string;
+    readonly aborts: boolean;
+    /** When it ends by itself. */
+    readonly untilMs?: number;
+  };
+  /** The FeatureFlag that follows it, takes it along when it is reverted, and was reverted last. */
+  readonly revertedFlag?: { readonly name: string; readonly message: string; readonly atMs: number };
   /** Another workload whose selector matches the template's labels: `Deployment "web"`. */
   readonly overlap?: string;
   /** Why the API server would not take the wanted template, as a dry run told. */

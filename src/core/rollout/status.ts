@@ -12,6 +12,7 @@ import { imagesOf } from "./objects.ts";
 import { rememberedPromote } from "./promote.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
+import { killOf } from "./stops.ts";
 import { heldMs, type Target } from "./target.ts";
 import { managedAs, namesAsked } from "./traffic-names.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
@@ -153,9 +154,12 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
   const moving = target.stage === "Stepping" || target.stage === "HandingOver";
   const paused = orders?.pause ?? before?.paused;
   const full = moving && (orders?.promoteFull === true || before?.full === true);
+  const lasts = moving || (target.stage === "Resting" && target.previous !== undefined);
+  const begins = moving && before?.stage !== "Stepping" && before?.stage !== "HandingOver";
   return {
     stage: target.stage,
     mark: target.mark,
+    ...optional("startedAt", begins ? now : lasts ? before?.startedAt : undefined),
     markSince: same ? (before?.markSince ?? now) : now,
     ...(target.canary === undefined ? {} : { canary: target.canary }),
     ...(target.previous === undefined ? {} : { previous: target.previous }),
@@ -274,6 +278,8 @@ function conditionsOf(world: World, target: Target, now: string): Condition[] {
   };
   const reason = target.reason === "" ? target.phase : target.reason;
   const said = Object.entries(states).map(([type, status]) => [type, { status, reason, message: target.message }]);
+  const kill = killOf(world);
+  if (kill !== undefined) said.push(["Killed", { status: "True", reason: kill.reason, message: kill.message }]);
   const generation = world.rollout.metadata.generation ?? 0;
   return conditionsSaying(Object.fromEntries(said), world.status.conditions, generation, now);
 }

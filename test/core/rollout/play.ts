@@ -67,6 +67,8 @@ export class Play {
   /** Answers of the metrics source: true counts, none at all, nothing found, or errors. */
   prometheus: "answers" | "silent" | "empty" | "unreachable" = "answers";
   source: Snapshot["metrics"]["source"] = { kind: "ready" };
+  kill: Snapshot["kill"];
+  revertedFlag: Snapshot["revertedFlag"];
   claimedBy: Snapshot["claimedBy"];
   contested: Snapshot["contested"];
   rollingBackLater: Snapshot["rollingBackLater"];
@@ -320,6 +322,8 @@ export class Play {
       autoscalers: objects.list<HorizontalPodAutoscaler>("HorizontalPodAutoscaler"),
       ...(this.claimedBy === undefined ? {} : { claimedBy: this.claimedBy }),
       ...(this.contested === undefined ? {} : { contested: this.contested }),
+      ...(this.kill === undefined ? {} : { kill: this.kill }),
+      ...(this.revertedFlag === undefined ? {} : { revertedFlag: this.revertedFlag }),
       ...(this.rollingBackLater === undefined ? {} : { rollingBackLater: this.rollingBackLater }),
       ...(this.templateProblem === undefined ? {} : { templateProblem: this.templateProblem }),
       podTrouble: Object.fromEntries(Object.entries(this.trouble).map(([tag, said]) => [hashOf(tag), said])),

@@ -1,11 +1,11 @@
-import type { KillSwitch, KillSwitchStatus } from "../api/kill-switch.ts";
-import type { KubeObject } from "../api/kubernetes.ts";
-import { conditionsSaying, type Said } from "./conditions.ts";
-import { expiryMs } from "./flags/kills.ts";
-import { sameJson } from "./json.ts";
-import { optional } from "./optional.ts";
-import type { Notice, Plan } from "./plan.ts";
-import { selects } from "./selector.ts";
+import type { KillSwitch, KillSwitchStatus } from "../../api/kill-switch.ts";
+import type { KubeObject } from "../../api/kubernetes.ts";
+import { conditionsSaying, type Said } from "../conditions.ts";
+import { sameJson } from "../json.ts";
+import { optional } from "../optional.ts";
+import type { Notice, Plan } from "../plan.ts";
+import { selects } from "../selector.ts";
+import { expiryMs } from "./kills.ts";
 
 /** Everything that the status of one KillSwitch tells of. It stops flags and Rollouts by being there: whoever serves and
  * whoever releases look at it themselves. */
