@@ -42,8 +42,11 @@ export const attributeName = (description: string) =>
       }),
     });
 
-const SEMVER =
-  "^(=|!=|<|<=|>|>=|~|\\\\^)? *[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z-]+([.][0-9A-Za-z-]+)*)?([+][0-9A-Za-z.-]+)?$";
+/** A version as semver.org has it, in the words that RE2 and JavaScript share. */
+const NUMBER = "(0|[1-9][0-9]*)";
+const PRERELEASE = `(${NUMBER}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)`;
+export const VERSION = `${NUMBER}[.]${NUMBER}[.]${NUMBER}(-${PRERELEASE}([.]${PRERELEASE})*)?([+][0-9a-zA-Z-]+([.][0-9a-zA-Z-]+)*)?`;
+const SEMVER = `^(=|!=|<|<=|>|>=|~|\\\\^)? *${VERSION}$`;
 
 const texts = (description: string) =>
   z

@@ -67,13 +67,13 @@ const INVALID: Record<string, Invalid> = {
   },
   "too few arguments": {
     number: 69,
-    spec: raw({ and: [{ "<": [1] }] }),
+    spec: raw({ and: [{ "<": [{ var: "a" }] }] }),
     reason: "ConditionRefused",
     says: "spec.rules[0].when[0].jsonLogic.and[0].< must have 2 to 3 arguments (got 1)",
   },
   "too many arguments": {
     number: 69,
-    spec: raw({ "!": [1, 2] }),
+    spec: raw({ "!": [{ var: "a" }, 2] }),
     reason: "ConditionRefused",
     says: "spec.rules[0].when[0].jsonLogic.! must have 1 argument (got 2)",
   },
@@ -82,6 +82,24 @@ const INVALID: Record<string, Invalid> = {
     spec: raw({ "==": [1, 1], "!=": [1, 1] }),
     reason: "ConditionRefused",
     says: "spec.rules[0].when[0].jsonLogic must be one operator with its arguments (got 2 members)",
+  },
+  "what is the same for everyone": {
+    number: 69,
+    spec: raw({ or: [{ var: "a" }, { "==": ["a", 1] }] }),
+    reason: "ConditionRefused",
+    says: "spec.rules[0].when[0].jsonLogic.or[1].== must ask for something with var, as it is the same for everyone",
+  },
+  "a wrong kind of argument": {
+    number: 69,
+    spec: raw({ "+": [{ var: "a" }, "1"] }),
+    reason: "ConditionRefused",
+    says: 'spec.rules[0].when[0].jsonLogic.+[1] must be a number or an operator (got "1")',
+  },
+  "a context of flagd's own that there is not": {
+    number: 69,
+    spec: raw({ ">": [{ var: "$flagd.time" }, 1] }),
+    reason: "ConditionRefused",
+    says: 'must be $flagd.timestamp or $flagd.flagKey (got "$flagd.time")',
   },
   "no operator": { number: 69, spec: raw({}), reason: "ConditionRefused", says: "(got 0 members)" },
   "rules too deep": {
@@ -92,7 +110,7 @@ const INVALID: Record<string, Invalid> = {
   },
   "lists too deep": {
     number: 70,
-    spec: raw({ in: [1, Array.from({ length: 20 }).reduce((inner) => [inner], [1])] }),
+    spec: raw({ in: [{ var: "a" }, Array.from({ length: 20 }).reduce((inner) => [inner], [1])] }),
     reason: "ConditionRefused",
     says: "must be at most 20 deep",
   },
@@ -248,9 +266,9 @@ describe("compileFlag() takes", () => {
       raw({
         and: [
           { missing: ["a"] },
-          { if: [true, 1, 2] },
+          { if: [{ var: "b" }, 1, 2] },
           { "<": [1, { var: ["a", 5] }, 3] },
-          { in: ["a", { merge: [["a"], ["b"]] }] },
+          { in: ["a", { merge: [["a"], { var: "b" }] }] },
         ],
       }),
     ],
