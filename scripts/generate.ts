@@ -2,8 +2,11 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { customResource } from "../src/api/crd.ts";
 import { KINDS, type Kind } from "../src/api/kinds.ts";
+import { argoConfigMap } from "./argo-cd.ts";
 import { chartCrd, chartReadme } from "./chart.ts";
 import { cliReference } from "./cli-reference.ts";
+import { dashboards } from "./dashboards.ts";
+import { metricsReference } from "./metrics-reference.ts";
 import { protosJson } from "./protos.ts";
 import { reasonsReference } from "./reasons.ts";
 import { referenceOf } from "./reference.ts";
@@ -59,6 +62,11 @@ const chart: Readonly<Record<string, string>> = {
       .filter(([path]) => path.startsWith("crds/"))
       .map(([path, text]) => [`charts/zenith/files/${path}`, chartCrd(text)]),
   ),
+  ...Object.fromEntries(
+    Object.entries(dashboards()).map(([name, text]) => [`charts/zenith/files/dashboards/${name}`, text]),
+  ),
+  "integrations/argo-cd/argocd-cm.yaml": argoConfigMap(),
+  "docs/reference/metrics.md": metricsReference(),
   "charts/zenith/README.md": chartReadme(CHART, readFileSync("charts/zenith/values.yaml", "utf8")),
 };
 

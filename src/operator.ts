@@ -2,8 +2,10 @@ import type { Config } from "./config.ts";
 import { FlagController } from "./controllers/feature-flag/controller.ts";
 import { mirrorKillSwitches } from "./controllers/feature-flag/kill-switches.ts";
 import { mirrorSegments } from "./controllers/feature-flag/segments.ts";
+import { observed } from "./controllers/observed-source.ts";
 import { makeCaches } from "./controllers/rollout/caches.ts";
 import { RolloutController } from "./controllers/rollout/controller.ts";
+import { exposeRollouts } from "./controllers/rollout/metrics.ts";
 import { systemClock } from "./kube/clock.ts";
 import { EventRecorder } from "./kube/events.ts";
 import { Elector } from "./kube/leader.ts";
@@ -95,6 +97,7 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
     const { rollouts, flags } = caches.sources;
     const found = { rollouts: rollouts.size, flags: flags.size };
     log.info({ identity: elector.identity, ...found, term: elector.term() }, "leading");
+    exposeRollouts(() => rollouts.list());
     for (const controller of controllers) controller.start();
   }
   const end = config.leaderElect ? await elector.hold(asked) : await aborted(asked);
@@ -131,5 +134,6 @@ function aborted(signal: AbortSignal): Promise<"stopped"> {
 function prometheusOf({ prometheus }: Config): MetricsSource | undefined {
   if (prometheus.url === undefined) return undefined;
   const { url, ...files } = prometheus;
-  return new PrometheusClient({ url, ...files, nowMs: () => systemClock.monotonicMs() });
+  const nowMs = () => systemClock.monotonicMs();
+  return observed(new PrometheusClient({ url, ...files, nowMs }), nowMs);
 }

@@ -7,11 +7,13 @@ import { benchJudge } from "./judge.ts";
 import { benchPlan } from "./plan.ts";
 import { benchRevert } from "./revert.ts";
 import type { Row } from "./row.ts";
+import { benchTelemetry } from "./telemetry.ts";
 
 const USAGE = `npm run bench [-- NAME ... options]
 
   judge    how often a healthy release is reverted, and how soon a bad one
   plan     what one decision costs
+  telemetry  what measuring adds to that, and what a scrape costs
   revert   from the answer that shows a breach to the route at 0, one and twenty
   writes   writes of one canary, and after an abort
   rest     many Rollouts at rest, restarted, and the Lease handed over
@@ -23,6 +25,7 @@ const USAGE = `npm run bench [-- NAME ... options]
 
 const BENCHES: Readonly<Record<string, (rollouts: number | undefined) => Promise<Row[]>>> = {
   plan: () => benchPlan(),
+  telemetry: () => benchTelemetry(),
   revert: () => benchRevert(),
   writes: () => benchWrites(),
   baking: (rollouts = 100) => benchBaking(rollouts),
@@ -49,7 +52,7 @@ async function main(): Promise<number> {
   if (wanted.includes("judge")) await benchJudge();
   const named = wanted.filter((name) => name !== "judge");
   if (named.length === 0) return 0;
-  if (named.some((name) => name !== "plan")) await ensureBinaries();
+  if (named.some((name) => name !== "plan" && name !== "telemetry")) await ensureBinaries();
   const rows: Row[] = [];
   for (const name of named) {
     process.stderr.write(`${name} …\n`);

@@ -27,6 +27,7 @@ import { Currency, type CurrencyOptions } from "./currency.ts";
 import { gather } from "./gather.ts";
 import { examinedOf, inquiryOf } from "./inquiry.ts";
 import { NameTaken } from "./make.ts";
+import { countTurn, forgetTurns } from "./metrics.ts";
 import type { Sources } from "./sources.ts";
 import { TemplateCheck } from "./template-check.ts";
 
@@ -190,7 +191,10 @@ export class RolloutController {
       this.#measurements.putBack(key, metrics.readings);
       throw error;
     }
-    for (const { type, reason, message } of plan.notices) events.record(snapshot.rollout, type, reason, message);
+    for (const { type, reason, message } of plan.notices) {
+      events.record(snapshot.rollout, type, reason, message);
+      countTurn(snapshot.rollout, reason);
+    }
     const { rollout } = snapshot;
     const inquiry = inquiryOf(plan.memory, rollout, settingsOf(rollout), nowMs, routesOf(snapshot));
     const askInMs = this.#measurements.keep(key, inquiry);
@@ -243,6 +247,7 @@ export class RolloutController {
 
   #forget(key: Key): void {
     this.#toldMs.delete(key);
+    forgetTurns(key);
     this.#currency.forget(key);
     this.#faults.forget(key);
     this.#templates.forget(key);
