@@ -27,15 +27,17 @@ afterAll(async () => {
 
 test("there are some", () => expect(samples.length).toBeGreaterThanOrEqual(6));
 
+function expectTwoLines(path: string): void {
+  const [first, second, third] = readFileSync(path, "utf8").split("\n");
+  expect([first, second].every((line) => line?.startsWith("# ") && line.length > 40)).toBe(true);
+  expect(third?.startsWith("#")).toBe(false);
+}
+
 describe.each(samples)("%s", (name) => {
   const path = `${FOLDER}/${name}`;
   const namespace = name.replace(".yaml", "");
 
-  test("begins with two lines that say what it shows", () => {
-    const [first, second, third] = readFileSync(path, "utf8").split("\n");
-    expect([first, second].every((line) => line?.startsWith("# ") && line.length > 40)).toBe(true);
-    expect(third?.startsWith("#")).toBe(false);
-  });
+  test("begins with two lines that say what it shows", () => expectTwoLines(path));
 
   test("is accepted by a dry run, and comes up", async () => {
     await cluster.kubectl(["create", "namespace", namespace]);
@@ -48,5 +50,25 @@ describe.each(samples)("%s", (name) => {
     const wait = ["wait", `rollout.zenith.sh/${rollout?.getIn(["metadata", "name"])}`, "--timeout=60s"];
     const healthy = await cluster.kubectl(["-n", namespace, ...wait, "--for=jsonpath={.status.phase}=Healthy"]);
     expect(healthy).toMatchObject({ code: 0, stderr: "" });
+  });
+});
+
+const FLAGS = ["flags", "kill-switches"].flatMap((folder) =>
+  readdirSync(`${FOLDER}/${folder}`).map((name) => `${folder}/${name}`),
+);
+
+describe("with all flags in one namespace", () => {
+  beforeAll(async () => {
+    await cluster.kubectl(["create", "namespace", "flags"]);
+  });
+
+  test.each(FLAGS)("%s begins with two lines that say what it shows, and is accepted", async (name) => {
+    const path = `${FOLDER}/${name}`;
+    expectTwoLines(path);
+    for (const how of [["--dry-run=server"], []])
+      expect(await cluster.kubectl(["apply", "-n", "flags", ...how, "-f", path])).toMatchObject({
+        code: 0,
+        stderr: "",
+      });
   });
 });
