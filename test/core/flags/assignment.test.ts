@@ -5,6 +5,7 @@ import { rampHash, servedHash } from "../../../src/core/flags/hashes.ts";
 import { flagSettingsOf } from "../../../src/core/flags/settings.ts";
 import { type Ask, type Context, definitionOf, evaluator, NOW, users } from "./evaluate.ts";
 import { aFlag } from "./flag.ts";
+import { placeOf } from "./murmur.ts";
 
 /**
  * Assignment, as flagd evaluates what we compile: 100,000 users are asked for each time, and compared with themselves.
@@ -162,6 +163,11 @@ describe("a user", () => {
     });
     // The evaluator calls every flag "flag".
     expect(askAll(ask(`{key: flag, ${spec}}`))).toEqual(askAll(shorthand));
+  });
+
+  test("has the place that docs/flags.md says", () => {
+    const treated = askAll(ask(percent(37)));
+    expect(treated).toEqual(EVERYONE.map((key) => (placeOf("new-checkout", key) < 37_000 ? "on" : "off")));
   });
 
   test("is treated by one flag as if the other did not exist", () => {
