@@ -13,7 +13,8 @@ Every mistake is one sentence and a hint, on the standard error stream, with exi
 /** The page of the command line, from the tree of commands alone. */
 export function cliReference(): string {
   const program = makeProgram(() => async () => undefined);
-  const pages = program.commands.flatMap((command) => pagesOf(command, "kubectl zenith"));
+  const shown = program.commands.filter((command) => !command.name().startsWith("__"));
+  const pages = shown.flatMap((command) => pagesOf(command, "kubectl zenith"));
   return `${[HEAD, "## Flags of every command", table(program.options), ...pages].join("\n\n")}\n`;
 }
 

@@ -1,7 +1,10 @@
 import { Command, CommanderError, Option } from "commander";
+import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { deployCommand } from "./commands/deploy.ts";
+import { flagCommand } from "./commands/flag.ts";
 import { getCommand } from "./commands/get.ts";
 import { historyCommand } from "./commands/history.ts";
+import { killCommand } from "./commands/kill.ts";
 import { lintCommand } from "./commands/lint.ts";
 import { planCommand } from "./commands/plan.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -40,9 +43,16 @@ export function makeProgram(bind: Bind): Command {
     ...verbCommands(bind),
     historyCommand(bind),
     lintCommand(bind),
+    flagCommand(bind),
+    killCommand(bind),
+    completionCommand(bind),
     versionCommand(bind),
   ];
   for (const command of commands) program.addCommand(command);
+  program.addCommand(
+    completeCommand(bind, () => program),
+    { hidden: true },
+  );
   return program;
 }
 

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
+import type { FeatureFlag } from "../api/feature-flag.ts";
 import { ANNOTATION_REQUEST, formatRequest, parseRequest, type Request } from "../api/request.ts";
 import type { Rollout } from "../api/rollout.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isKind } from "../kube/errors.ts";
-import { KINDS } from "./cluster/cluster.ts";
+import type { ResourceType } from "../kube/resource.ts";
 import { findOperator } from "./cluster/operator.ts";
-import { readRollout } from "./cluster/rollouts.ts";
 import { Watch } from "./cluster/watch.ts";
 import { CliError, EXIT } from "./errors.ts";
 import type { Session } from "./session.ts";
@@ -17,8 +17,11 @@ export interface Answer {
   readonly at: string;
 }
 
+/** What people may ask things of: both have the same annotation, and the same answer in status. */
+export type Asked = Rollout | FeatureFlag;
+
 /** What stands in the annotation and has no answer yet. */
-export function unanswered({ metadata, status }: Rollout): string | undefined {
+export function unanswered({ metadata, status }: Asked): string | undefined {
   const value = metadata.annotations?.[ANNOTATION_REQUEST];
   return value === status?.lastRequest?.value ? undefined : value;
 }
@@ -36,25 +39,31 @@ export function turnOf(standing: string | undefined, verb: string): "write" | "j
 
 const TRIES = 5;
 
-/** Asks the operator for something about the present revision, and waits for its answer.
- * @param rollout as its person saw it: what they ask for is about its revision
+export interface Wish extends Pick<Request, "verb" | "argument"> {
+  /** The revision, or the version of a flag, that the person saw: what they ask for is about that one. */
+  readonly hash: string;
+}
+
+/** Asks the operator for something, and waits for its answer.
+ * @param seen the object as its person saw it
  * @throws CliError where there is no answer in time */
 export async function ask(
   session: Session,
-  rollout: Rollout,
-  wish: Pick<Request, "verb" | "argument">,
+  type: ResourceType,
+  seen: Asked,
+  wish: Wish,
   timeoutMs: number,
 ): Promise<Answer> {
   const { cluster, io } = session;
   const ends = new AbortController();
   const signal = AbortSignal.any([io.signal, ends.signal]);
   const watch = new Watch(cluster, signal, (sentence) => session.warn(sentence));
-  const { name } = rollout.metadata;
+  const { name } = seen.metadata;
   const { namespace } = cluster;
-  const store = watch.store<Rollout>(KINDS.rollouts, { namespace, fieldSelector: `metadata.name=${name}` });
+  const store = watch.store<Asked>(type, { namespace, fieldSelector: `metadata.name=${name}` });
   const dueMs = systemClock.monotonicMs() + timeoutMs;
-  /** Resolves once a look at the Rollout gives something. */
-  const until = async <T>(what: string, look: (rollout: Rollout) => T | undefined): Promise<T> => {
+  /** Resolves once a look at the object gives something. */
+  const until = async <T>(what: string, look: (now: Asked) => T | undefined): Promise<T> => {
     for (;;) {
       const leftMs = dueMs - systemClock.monotonicMs();
       const running = await watch.next(Math.max(1, Math.min(leftMs, 1_000)));
@@ -66,13 +75,13 @@ export async function ask(
     }
   };
   try {
-    const turn = turnOf(unanswered(rollout), wish.verb);
-    const standing = unanswered(rollout) ?? "";
+    const standing = unanswered(seen) ?? "";
+    const turn = turnOf(unanswered(seen), wish.verb);
     if (turn === "wait")
       await until(`"${standing.split("@")[0]}", which someone asked for before and`, (now) =>
         unanswered(now) === standing ? undefined : true,
       );
-    const value = turn === "join" ? standing : await write(session, rollout, wish);
+    const value = turn === "join" ? standing : await write(session, type, name, wish);
     return await until(`"${wish.verb}", which`, (now) => answerIn(now, value));
   } finally {
     ends.abort();
@@ -80,7 +89,7 @@ export async function ask(
 }
 
 /** @throws CliError where another's request took the place of ours before it was seen */
-function answerIn(now: Rollout, value: string): Answer | undefined {
+function answerIn(now: Asked, value: string): Answer | undefined {
   const { lastRequest } = now.status ?? {};
   if (lastRequest?.value === value) return lastRequest;
   const standing = now.metadata.annotations?.[ANNOTATION_REQUEST];
@@ -91,20 +100,14 @@ function answerIn(now: Rollout, value: string): Answer | undefined {
 }
 
 /** Writes the annotation over what was read, and never over what came since. */
-async function write(session: Session, seen: Rollout, { verb, argument }: Pick<Request, "verb" | "argument">) {
+async function write(session: Session, type: ResourceType, name: string, { verb, argument, hash }: Wish) {
   const { cluster } = session;
-  const hash = presentRevision(seen);
-  const request = {
-    verb,
-    ...(argument === undefined ? {} : { argument }),
-    hash,
-    nonce: randomBytes(6).toString("hex"),
-  };
-  const value = formatRequest(request);
-  const { apiVersion, kind } = seen;
-  const ref = { apiVersion, kind, namespace: cluster.namespace, name: seen.metadata.name };
+  const nonce = randomBytes(6).toString("hex");
+  const value = formatRequest({ verb, ...(argument === undefined ? {} : { argument }), hash, nonce });
+  const { apiVersion, kind } = type;
+  const ref = { apiVersion, kind, namespace: cluster.namespace, name };
   for (let tries = 1; ; tries++) {
-    const now = await readRollout(cluster, seen.metadata.name);
+    const now = await cluster.read<Asked>(type, name);
     if (turnOf(unanswered(now), verb) !== "write")
       throw new CliError(
         `Someone asked for "${unanswered(now)?.split("@")[0]}" at the same moment`,
@@ -122,15 +125,23 @@ async function write(session: Session, seen: Rollout, { verb, argument }: Pick<R
   }
 }
 
-/** The revision that the spec asks for, as the operator last saw it.
+/** What a request about a Rollout must name: the revision that its spec asks for, as the operator last saw it.
  * @throws CliError where no operator has looked at it */
 export function presentRevision({ metadata, status }: Rollout): string {
   const revision = status?.wanted?.revision ?? status?.canary?.revision ?? status?.stable?.revision;
-  if (revision !== undefined) return revision;
-  throw new CliError(
-    `No operator has looked at Rollout "${metadata.name}" yet`,
-    "is one running? kubectl zenith version tells",
-  );
+  if (revision === undefined) throw unseen(`Rollout "${metadata.name}"`);
+  return revision;
+}
+
+/** What a request about a FeatureFlag must name.
+ * @throws CliError where no operator has looked at it */
+export function presentVersion({ metadata, status }: FeatureFlag): string {
+  if (status?.servedHash === undefined) throw unseen(`FeatureFlag "${metadata.name}"`);
+  return status.servedHash;
+}
+
+function unseen(what: string): CliError {
+  return new CliError(`No operator has looked at ${what} yet`, "is one running? kubectl zenith version tells");
 }
 
 async function tooLate(session: Session, what: string, timeoutMs: number): Promise<CliError> {
@@ -138,7 +149,7 @@ async function tooLate(session: Session, what: string, timeoutMs: number): Promi
   const why = presence.kind === "gone" ? `: ${presence.message}` : "";
   const hint =
     presence.kind === "gone"
-      ? "start the operator; it will answer then, as the request stands in the Rollout's annotation"
+      ? "start the operator; it will answer then, as the request stands in the annotation"
       : "see kubectl zenith get, and the operator's log";
   return new CliError(`${what} is not answered after ${timeoutMs / 1000} s${why}`, hint, EXIT.timeout);
 }

@@ -1,3 +1,4 @@
+import { systemClock } from "../kube/clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { CliError } from "./errors.ts";
 import { type Io, type Style, styleFor } from "./io.ts";
@@ -14,6 +15,7 @@ export interface GlobalOptions {
 export class Session {
   readonly io: Io;
   readonly style: Style;
+  readonly clock = systemClock;
   readonly #options: GlobalOptions;
   #cluster: Cluster | undefined;
 
@@ -59,3 +61,11 @@ export function nameOf(argument: string, kinds: readonly string[]): string {
 }
 
 export const ROLLOUT_KINDS = ["rollout", "rollouts", "zr", "rollout.zenith.sh", "rollouts.zenith.sh"] as const;
+export const FLAG_KINDS = [
+  "flag",
+  "featureflag",
+  "featureflags",
+  "zff",
+  "featureflag.zenith.sh",
+  "featureflags.zenith.sh",
+] as const;

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { bundle } from "../../scripts/bundle.ts";
@@ -61,6 +61,11 @@ export class KubectlZenith {
         return ended;
       },
     };
+  }
+
+  /** Puts what kubectl asks for completions beside it. */
+  installCompletion(script: string): void {
+    writeFileSync(join(this.#directory, "kubectl_complete-zenith"), `${script}\n`, { mode: 0o755 });
   }
 
   uninstall(): void {

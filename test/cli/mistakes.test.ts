@@ -35,7 +35,7 @@ describe("a mistake", () => {
     },
     "of a name left out": {
       given: ["abort"],
-      says: "Error: missing required argument 'rollout'\nHint: kubectl zenith --help lists what there is\n",
+      says: "Error: missing required argument 'name'\nHint: kubectl zenith --help lists what there is\n",
     },
   };
   test.each(Object.entries(table))("%s", async (_, { given, says }) => {

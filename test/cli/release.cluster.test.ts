@@ -167,7 +167,7 @@ describe("a release", () => {
     await zenith.says("deploy", "web", "--image", "web=shop/web:v5");
     expect((await ended())[0]).toBe(4);
     expect(await zenith.says("abort", "web")).toBe(
-      "rollout.zenith.sh/web: abort accepted: all traffic goes back to stable, and the revision is rejected",
+      "rollout.zenith.sh/web: abort accepted: what is on its way goes back, and is rejected",
     );
     expect(await ended()).toEqual([2, 'Rollout "web" reverted; kubectl zenith why web says more']);
     expect(await zenith.says("why", "web")).toMatch(/is Reverted: revision \S+ \(shop\/web:v2\) serves all traffic\./);

@@ -11,6 +11,9 @@ export const KINDS = {
   replicaSets: defineResource("apps/v1", "ReplicaSet", "replicasets"),
   revisions: defineResource("apps/v1", "ControllerRevision", "controllerrevisions"),
   pods: defineResource("v1", "Pod", "pods"),
+  flags: defineResource("zenith.sh/v1alpha1", "FeatureFlag", "featureflags"),
+  segments: defineResource("zenith.sh/v1alpha1", "FlagSegment", "flagsegments"),
+  kills: defineResource("zenith.sh/v1alpha1", "KillSwitch", "killswitches"),
   leases: defineResource("coordination.k8s.io/v1", "Lease", "leases"),
 } as const;
 
@@ -42,6 +45,27 @@ export class Cluster {
       throw new CliError(sentence(error), "see kubectl config get-contexts, or name a file with --kubeconfig");
     }
     this.resources = new Resources(this.client, "kubectl-zenith");
+  }
+
+  /** One object by its name.
+   * @throws CliError that names those which exist, where this one does not */
+  async read<T extends KubeObject>(type: ResourceType, name: string): Promise<T> {
+    const { namespace } = this;
+    const { apiVersion, kind } = type;
+    try {
+      return await this.resources.get<T>({ apiVersion, kind, namespace, name });
+    } catch (error) {
+      const isMissing = error instanceof ApiError && error.kind === "notFound";
+      if (!isMissing || (error.details as { name?: string } | undefined)?.name !== name) throw error;
+    }
+    throw new CliError(`There is no ${kind} "${name}" in namespace ${namespace}`, await this.#others(type));
+  }
+
+  async #others(type: ResourceType): Promise<string> {
+    const others = (await this.listIfAllowed(type, this.namespace)) ?? [];
+    const names = others.map(({ metadata }) => metadata.name);
+    if (names.length > 0) return `there are ${names.slice(0, 8).join(", ")}${names.length > 8 ? ", …" : ""}`;
+    return "there is none in this namespace; name another with -n, or see kubectl zenith get -A";
   }
 
   /** What a person may not read, or a cluster lacks, is undefined: they see the rest. */

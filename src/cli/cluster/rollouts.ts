@@ -1,8 +1,6 @@
 import type { ControllerRevision, Pod, ReplicaSet } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { LABEL_ROLLOUT, labelValue } from "../../core/rollout/names.ts";
-import { ApiError } from "../../kube/errors.ts";
-import { CliError } from "../errors.ts";
 import { type Cluster, KINDS } from "./cluster.ts";
 
 /** A Rollout with what belongs to it, as far as its reader may see that. */
@@ -15,26 +13,7 @@ export interface RolloutTree {
 
 /** @throws CliError that names the Rollouts which exist, where this one does not */
 export async function readRollout(cluster: Cluster, name: string): Promise<Rollout> {
-  const { namespace } = cluster;
-  try {
-    return await cluster.resources.get<Rollout>({
-      apiVersion: KINDS.rollouts.apiVersion,
-      kind: "Rollout",
-      namespace,
-      name,
-    });
-  } catch (error) {
-    const isMissing = error instanceof ApiError && error.kind === "notFound";
-    if (!isMissing || (error.details as { name?: string } | undefined)?.name !== name) throw error;
-  }
-  throw new CliError(`There is no Rollout "${name}" in namespace ${namespace}`, await othersSaid(cluster));
-}
-
-async function othersSaid(cluster: Cluster): Promise<string> {
-  const others = (await cluster.listIfAllowed<Rollout>(KINDS.rollouts, cluster.namespace)) ?? [];
-  const names = others.map(({ metadata }) => metadata.name);
-  if (names.length > 0) return `there are ${names.slice(0, 8).join(", ")}${names.length > 8 ? ", …" : ""}`;
-  return "there is none in this namespace; name another with -n, or see kubectl zenith get -A";
+  return await cluster.read<Rollout>(KINDS.rollouts, name);
 }
 
 export function labelOf(rolloutName: string): string {

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { FeatureFlag } from "../../api/feature-flag.ts";
 import type { ControllerRevision } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { LABEL_REVISION } from "../../core/rollout/names.ts";
@@ -7,8 +8,8 @@ import { labelOf, readRollout } from "../cluster/rollouts.ts";
 import { CliError, EXIT } from "../errors.ts";
 import type { Bind } from "../program.ts";
 import { FORMATS, formatOf, renderData } from "../render/data.ts";
-import { ask } from "../request.ts";
-import { nameOf, ROLLOUT_KINDS, type Session } from "../session.ts";
+import { type Answer, ask, presentRevision, presentVersion } from "../request.ts";
+import { FLAG_KINDS, nameOf, ROLLOUT_KINDS, type Session } from "../session.ts";
 import { durationOption, outputOption } from "./options.ts";
 
 interface Verb {
@@ -24,10 +25,10 @@ const VERBS: readonly Verb[] = [
   { name: "resume", description: "Takes a pause back.", done: "it goes on" },
   {
     name: "abort",
-    description: "Takes the release back at once; its revision is rejected.",
-    done: "all traffic goes back to stable, and the revision is rejected",
+    description: "Takes a release, or a flag's ramp, back at once; it is rejected.",
+    done: "what is on its way goes back, and is rejected",
   },
-  { name: "retry", description: "Begins a rejected revision again.", done: "it begins again at its first step" },
+  { name: "retry", description: "Begins again what was rejected.", done: "it begins again at its first step" },
   {
     name: "rollback",
     description: "Goes back to the revision before, or to one of the kept ones.",
@@ -48,7 +49,7 @@ interface Options {
 export function verbCommands(bind: Bind): Command[] {
   return VERBS.map((verb) => {
     const command = new Command(verb.name)
-      .argument("<rollout>", "its name")
+      .argument("<name>", verb.name === "rollback" ? "the Rollout" : "the Rollout, or flag/NAME for a FeatureFlag")
       .description(verb.description)
       .addOption(outputOption())
       .addOption(durationOption("--timeout <duration>", "how long to wait for the answer", ANSWER_IN_MS));
@@ -60,22 +61,58 @@ export function verbCommands(bind: Bind): Command[] {
 }
 
 async function request(session: Session, verb: Verb, argument: string, options: Options): Promise<number> {
-  const format = formatOf(options.output, FORMATS);
-  const name = nameOf(argument, ROLLOUT_KINDS);
+  formatOf(options.output, FORMATS); // A mistake is told before anything is asked for.
+  const [kind = ""] = argument.includes("/") ? argument.toLowerCase().split("/") : [];
+  return (FLAG_KINDS as readonly string[]).includes(kind)
+    ? await requestOfFlag(session, verb, nameOf(argument, FLAG_KINDS), options)
+    : await requestOfRollout(session, verb, nameOf(argument, ROLLOUT_KINDS), options);
+}
+
+async function requestOfRollout(session: Session, verb: Verb, name: string, options: Options): Promise<number> {
   const rollout = await readRollout(session.cluster, name);
-  const modifier = options.full === true ? "full" : await revisionNamed(session.cluster, rollout, options.to);
-  const wish = { verb: verb.name, ...(modifier === undefined ? {} : { argument: modifier }) };
-  const { value, result, at } = await ask(session, rollout, wish, options.timeout);
+  const argument = options.full === true ? "full" : await revisionNamed(session.cluster, rollout, options.to);
+  const wish = { verb: verb.name, ...(argument === undefined ? {} : { argument }), hash: presentRevision(rollout) };
+  const answer = await ask(session, KINDS.rollouts, rollout, wish, options.timeout);
+  return tell(
+    session,
+    verb,
+    { said: `rollout.zenith.sh/${name}`, name, why: `kubectl zenith why ${name}` },
+    answer,
+    options,
+  );
+}
+
+async function requestOfFlag(session: Session, verb: Verb, name: string, options: Options): Promise<number> {
+  if (options.to !== undefined || verb.name === "rollback")
+    throw new CliError(
+      "A FeatureFlag has no revisions to roll back to",
+      `kubectl zenith abort flag/${name} makes it safe`,
+    );
+  const flag = await session.cluster.read<FeatureFlag>(KINDS.flags, name);
+  const wish = { verb: verb.name, ...(options.full === true ? { argument: "full" } : {}), hash: presentVersion(flag) };
+  const answer = await ask(session, KINDS.flags, flag, wish, options.timeout);
+  const why = `kubectl zenith flag get ${name}`;
+  return tell(session, verb, { said: `featureflag.zenith.sh/${name}`, name, why }, answer, options);
+}
+
+interface Subject {
+  readonly said: string;
+  readonly name: string;
+  /** The command that says more. */
+  readonly why: string;
+}
+
+function tell(session: Session, verb: Verb, subject: Subject, { value, result, at }: Answer, options: Options): number {
+  const format = formatOf(options.output, FORMATS);
   const accepted = result === "accepted";
   if (format !== undefined) {
-    session.print(renderData({ rollout: name, request: value, result, at }, format));
+    session.print(renderData({ name: subject.name, request: value, result, at }, format));
     return accepted ? EXIT.ok : EXIT.error;
   }
   const said = options.full === true ? "promote --full" : verb.name;
-  if (!accepted)
-    throw new CliError(`${said} was refused: ${result.replace(/^refused: /, "")}`, `kubectl zenith why ${name}`);
+  if (!accepted) throw new CliError(`${said} was refused: ${result.replace(/^refused: /, "")}`, subject.why);
   const done = options.full === true ? "all remaining steps at once, unjudged" : verb.done;
-  session.print(`rollout.zenith.sh/${name}: ${said} accepted: ${done}`);
+  session.print(`${subject.said}: ${said} accepted: ${done}`);
   return EXIT.ok;
 }
 
