@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseDurationMs } from "./api/units.ts";
 import { flagSet } from "./flags-config.ts";
 import { readKeys } from "./serving/tokens/client-keys.ts";

@@ -1,12 +1,7 @@
 import { CommanderError } from "commander";
 import { ConfigError, parseConfig } from "./config.ts";
-import { parseFlagsConfig } from "./flags-config.ts";
-import { runFlags } from "./flags-server.ts";
-import { makeToken } from "./flags-token.ts";
-import { runCheck, runUninstall } from "./install/run.ts";
 import { SettingsError } from "./install/settings.ts";
 import { systemClock } from "./kube/clock.ts";
-import { runOperator } from "./operator.ts";
 import { createLog, type Logger } from "./telemetry/log.ts";
 
 const USAGE = `Usage: zenith ROLE [flags]
@@ -32,9 +27,14 @@ async function main([role, ...args]: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return role === undefined ? 2 : 0;
   }
-  if (role === "check") return await runCheck(args, process.env);
-  if (role === "uninstall") return await runUninstall(args, process.env, createLog("info", "json"));
+  // A role loads what it needs, and nothing of the others.
+  if (role === "check") return await (await import("./install/run.ts")).runCheck(args, process.env);
+  if (role === "uninstall") {
+    const { runUninstall } = await import("./install/run.ts");
+    return await runUninstall(args, process.env, createLog("info", "json"));
+  }
   if (role === "flags" && args[0] === "token") {
+    const { makeToken } = await import("./flags-token.ts");
     process.stdout.write(`${await makeToken(args.slice(1), process.env, systemClock.now())}\n`);
     return 0;
   }
@@ -42,11 +42,14 @@ async function main([role, ...args]: readonly string[]): Promise<number> {
     case "operator": {
       const config = parseConfig(args, process.env);
       const log = createLog(config.logLevel, config.logFormat);
+      const { runOperator } = await import("./operator.ts");
       return await runOperator(config, log, whenStopped(log));
     }
     case "flags": {
+      const { parseFlagsConfig } = await import("./flags-config.ts");
       const config = parseFlagsConfig(args, process.env);
       const log = createLog(config["log-level"], config["log-format"]);
+      const { runFlags } = await import("./flags-server.ts");
       return await runFlags(config, log, whenStopped(log));
     }
     default:

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { parse as parseYaml } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 /** How a role is told what to do: flags, the same names in the environment, and a file, in that order of precedence. One schema
  * of a role says what is accepted wherever it stands, and every refusal says where it stood. */

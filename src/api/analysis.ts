@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cel, unlessSaid } from "./crd.ts";
 import { between, choice, duration, latencyText, oneOf, percentText } from "./fields.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** A rule of a CRD: CEL, and what it says when it does not hold. `message` is CEL that yields text where it begins with an
  * apostrophe, so that it can tell the value found. */

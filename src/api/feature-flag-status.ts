@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { analysisStatus, conditions, lastRequest, text } from "./status.ts";
 
 /** What Zenith answers in the status of a FeatureFlag. Written by the operator alone; flag servers read `serving` and

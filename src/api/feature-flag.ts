@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { analysisFields, labelName, seriesLabels } from "./analysis.ts";
 import { type CelRule, cel, unlessSaid } from "./crd.ts";
 import type { FeatureFlagStatus } from "./feature-flag-status.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type CelRule, cel } from "./crd.ts";
 
 /** Fields that more than one kind has. Ranges and choices that deserve a hint are CEL rules, as a failing `enum` or `maximum`

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cel } from "./crd.ts";
 import type { KubeObject } from "./kubernetes.ts";
 import { conditions } from "./status.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { analysisStatus, conditions, lastRequest, text } from "./status.ts";
 
 /** What Zenith answers in the status of a Rollout. Bounded, but never so tight that we would refuse our own words. */

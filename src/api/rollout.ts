@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { analysisFields, type metric } from "./analysis.ts";
 import { cel, unlessSaid } from "./crd.ts";
 import {

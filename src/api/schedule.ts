@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cel, unlessSaid } from "./crd.ts";
 import { moment, timeOfDay, weekday } from "./times.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type CelRule, cel, unlessSaid } from "./crd.ts";
 import { choice, duration, durationOrZero, later, oneOf, weight } from "./fields.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type CelRule, cel } from "./crd.ts";
 import { has, intOrString, nameOf, oneOf } from "./fields.ts";
 

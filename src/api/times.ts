@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cel } from "./crd.ts";
 import { choice } from "./fields.ts";
 
