@@ -80,11 +80,17 @@ async function tokenOf(cluster: Cluster, { namespace, serviceAccount }: Start): 
   return stdout.trim();
 }
 
-/** The ports that it listens on in its pod, moved to free ones of this machine; the health port is the one that is probed. */
+/** The ports that it listens on in its pod, moved to free ones of this machine; the one that is probed is the agent's. Each role
+ * reads its own. */
 async function addressesOf({ port }: Start): Promise<Record<string, string>> {
-  const [metrics] = await freePorts(1);
+  const [metrics, ofrep, evaluation, sync] = await freePorts(4);
   return {
     ZENITH_METRICS_BIND_ADDRESS: `127.0.0.1:${metrics}`,
     ZENITH_HEALTH_PROBE_BIND_ADDRESS: `127.0.0.1:${port}`,
+    ZENITH_OFREP_BIND_ADDRESS: `127.0.0.1:${ofrep}`,
+    ZENITH_EVALUATION_BIND_ADDRESS: `127.0.0.1:${evaluation}`,
+    ZENITH_SYNC_BIND_ADDRESS: `127.0.0.1:${sync}`,
+    ZENITH_MANAGEMENT_BIND_ADDRESS: `127.0.0.1:${port}`,
+    ZENITH_SNAPSHOT_DIR: "", // Volumes are not mounted.
   };
 }

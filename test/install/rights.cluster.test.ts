@@ -6,6 +6,7 @@ import { templateOf } from "../bench/lab.ts";
 import type { AuditEvent } from "../cluster/cluster.ts";
 import { CHART, helm } from "../cluster/helm.ts";
 import { type Operator, startOperator } from "../cluster/playground.ts";
+import { type Running, start } from "../cluster/processes.ts";
 import { deployment, route, service } from "../demo/shop.ts";
 import { QuietLab, sleep } from "../e2e/quiet-lab.ts";
 
@@ -16,9 +17,10 @@ import { QuietLab, sleep } from "../e2e/quiet-lab.ts";
 
 let lab: QuietLab;
 let operator: Operator | undefined;
+let flagServer: Running | undefined;
 
 const NAMESPACE = "zenith-system";
-const ACCOUNT = `system:serviceaccount:${NAMESPACE}:zenith-operator`;
+type Workload = "operator" | "flags";
 const GRPC = defineResource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes");
 const CANARY = { settle: "1s", drain: "1s", scaleDownDelay: "1s" };
 
@@ -34,13 +36,23 @@ beforeAll(async () => {
   const install = ["install", "zenith", CHART, "-n", NAMESPACE, "--create-namespace", "--set", "crds.install=false"];
   expect(await helm(install, { cluster })).toMatchObject({ code: 0, stderr: "" });
   // The chart's own pods are kwok's here: no process is behind them.
-  const kubeconfig = cluster.path("account.yaml");
-  cluster.writeKubeconfig(kubeconfig, await kubectl("-n", NAMESPACE, "create", "token", "zenith-operator"));
-  operator = await startOperator(cluster, [`--kubeconfig=${kubeconfig}`, `--leader-election-namespace=${NAMESPACE}`]);
+  const account = await kubeconfigOf("operator");
+  operator = await startOperator(cluster, [account, `--leader-election-namespace=${NAMESPACE}`]);
+  const nowhere = ["ofrep", "evaluation", "sync", "management"].map((port) => `--${port}-bind-address=0`);
+  const serve = ["src/main.ts", "flags", await kubeconfigOf("flags"), ...nowhere];
+  flagServer = await start(process.execPath, serve, { logFile: cluster.path("flags.log") });
   await lab.until("the operator leads", () => operator?.log().some(({ msg }) => msg === "leading") === true);
 }, 1_200_000);
 
+/** As the account of a workload of the chart. */
+async function kubeconfigOf(workload: Workload): Promise<string> {
+  const path = lab.cluster.path(`account-${workload}.yaml`);
+  lab.cluster.writeKubeconfig(path, await kubectl("-n", NAMESPACE, "create", "token", `zenith-${workload}`));
+  return `--kubeconfig=${path}`;
+}
+
 afterAll(async () => {
+  await flagServer?.stop();
   await operator?.running.stop();
   await lab?.close();
 });
@@ -182,6 +194,35 @@ describe("whole lives of Rollouts", () => {
   }, 300_000);
 });
 
+describe("whole lives of flags", () => {
+  test("one that is served, by a segment, and killed", async () => {
+    const object = (kind: string, name: string, spec: object) => ({
+      apiVersion: "zenith.sh/v1alpha1",
+      kind,
+      metadata: { name, namespace: "default", labels: { app: "shop" } },
+      spec,
+    });
+    const when = [{ attribute: "plan", in: ["pro"] }];
+    await lab.cluster.apply([
+      object("FlagSegment", "paying", { when }),
+      object("FeatureFlag", "new-checkout", {
+        rules: [{ name: "paying", when: [{ segment: "paying" }], serve: "on" }],
+        strategy: { allAtOnce: { variant: "on" } },
+      }),
+    ]);
+    const phase = () => kubectl("get", "featureflag.zenith.sh", "new-checkout", "-o", "jsonpath={.status.phase}");
+    for (let i = 0; i < 100 && (await phase()) === ""; i++) await sleep(200);
+    await lab.cluster.apply(
+      object("KillSwitch", "stop", { selector: { matchLabels: { app: "shop" } }, flags: "safe", reason: "a test" }),
+    );
+    for (let i = 0; i < 100 && (await phase()) !== "Killed"; i++) await sleep(200);
+    expect(await phase()).toBe("Killed");
+    await removed("killswitch.zenith.sh", "stop");
+    await removed("featureflag.zenith.sh", "new-checkout");
+    await removed("flagsegment.zenith.sh", "paying");
+  });
+});
+
 /** A ReplicaSet of nobody's, without pods. */
 function stranger(name: string): object {
   const labels = { app: "stranger" };
@@ -193,9 +234,13 @@ function stranger(name: string): object {
   return { apiVersion: "apps/v1", kind: "ReplicaSet", metadata: { name, namespace: "default" }, spec };
 }
 
-const ours = (): AuditEvent[] => lab.cluster.auditEvents().filter(({ user }) => user.username === ACCOUNT);
+function askedBy(workload: Workload): AuditEvent[] {
+  const account = `system:serviceaccount:${NAMESPACE}:zenith-${workload}`;
+  return lab.cluster.auditEvents().filter(({ user }) => user.username === account);
+}
+
 const eventsPatched = (): number =>
-  ours().filter(({ verb, objectRef }) => verb === "patch" && objectRef?.resource === "events").length;
+  askedBy("operator").filter(({ verb, objectRef }) => verb === "patch" && objectRef?.resource === "events").length;
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -204,9 +249,9 @@ interface Rule {
 }
 
 /** "patch apps/deployments", for each right that the account has in the namespace default and in its own. */
-async function granted(): Promise<string[]> {
+async function granted(workload: Workload): Promise<string[]> {
   const roles = JSON.parse(
-    await kubectl("get", "clusterrole,role", "-A", "-l", "app.kubernetes.io/component=operator", "-o", "json"),
+    await kubectl("get", "clusterrole,role", "-A", "-l", `app.kubernetes.io/component=${workload}`, "-o", "json"),
   );
   const rules = (roles.items as { rules: Rule[] }[]).flatMap((role) => role.rules);
   const rights = rules.flatMap(({ apiGroups, resources, verbs }) =>
@@ -219,12 +264,12 @@ async function setRules(rules: readonly Rule[]): Promise<void> {
   await kubectl("patch", "clusterrole", "zenith-operator", "--type=merge", "-p", JSON.stringify({ rules }));
 }
 
-function usedRights(): string[] {
-  return [...new Set(ours().map(rightOf))].sort();
+function usedBy(workload: Workload): string[] {
+  return [...new Set(askedBy(workload).map(rightOf))].sort();
 }
 
-function refusals(): string[] {
-  return ours()
+function refusals(workload: Workload): string[] {
+  return askedBy(workload)
     .filter(({ responseStatus }) => responseStatus?.code === 403)
     .map(rightOf);
 }
@@ -239,18 +284,18 @@ const BY_ADMISSION = "update zenith.sh/rollouts/finalizers";
 
 describe("the rights of the operator", () => {
   test("lack nothing", () => {
-    expect(refusals()).toEqual([]);
+    expect(refusals("operator")).toEqual([]);
   });
 
   test("include one that only admission asks for", async () => {
-    const all = await granted();
+    const all = await granted("operator");
     const role = await kubectl("get", "clusterrole", "zenith-operator", "-o", "json");
     const { rules } = JSON.parse(role) as { rules: Rule[] };
     expect(all).toContain(BY_ADMISSION);
     await setRules(rules.filter(({ resources }) => !resources.includes("rollouts/finalizers")));
     await lab.make("refused", {}, false);
-    await lab.until("a refusal", () => refusals().length > 0, 30_000);
-    expect(new Set(refusals())).toEqual(new Set(["create apps/replicasets"]));
+    await lab.until("a refusal", () => refusals("operator").length > 0, 30_000);
+    expect(new Set(refusals("operator"))).toEqual(new Set(["create apps/replicasets"]));
     await setRules(rules);
     await kubectl("annotate", "rollout.zenith.sh", "refused", "looked-at=again"); // Its next try may be a minute away.
     await lab.until("its first revision", () => lab.status("refused").phase === "Healthy");
@@ -258,9 +303,21 @@ describe("the rights of the operator", () => {
 
   test("have nothing that is not used", async () => {
     await operator?.running.stop(); // A watch stands in the audit log once it has ended.
-    const [all, used] = [await granted(), usedRights()];
+    const [all, used] = [await granted("operator"), usedBy("operator")];
     expect(all.length).toBeGreaterThan(30);
     expect(all.filter((right) => right !== BY_ADMISSION && !used.includes(right))).toEqual([]);
     expect(used.filter((right) => !all.includes(right))).toEqual([]);
+  });
+});
+
+describe("the rights of the flag server", () => {
+  test("lack nothing, and have nothing that is not used", async () => {
+    await flagServer?.stop();
+    expect(refusals("flags")).toEqual([]);
+    const all = await granted("flags");
+    expect(all.length).toBeGreaterThan(0);
+    // Of the keys of ServiceAccounts' tokens every account may read: a right of Kubernetes' own.
+    const used = usedBy("flags").filter((right) => right !== "get /");
+    expect(used).toEqual(all);
   });
 });

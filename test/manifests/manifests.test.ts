@@ -3,6 +3,7 @@ import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { parseConfig } from "../../src/config.ts";
+import { parseFlagsConfig } from "../../src/flags-config.ts";
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -70,9 +71,9 @@ describe("the manifests", () => {
     expect(rightsOf("ClusterRole")).toEqual({
       "zenith.sh/rollouts": "get list watch patch",
       "zenith.sh/rollouts/status": "patch",
-      "zenith.sh/featureflags": "get list watch",
-      "zenith.sh/flagsegments": "get list watch",
-      "zenith.sh/killswitches": "get list watch",
+      "zenith.sh/featureflags": "list watch",
+      "zenith.sh/flagsegments": "list watch",
+      "zenith.sh/killswitches": "list watch",
       "zenith.sh/featureflags/status": "patch",
       "zenith.sh/flagsegments/status": "patch",
       "zenith.sh/killswitches/status": "patch",
@@ -153,4 +154,21 @@ describe("the operator's pods", () => {
     expect(config.metricsBindAddress).toBe(`:${port("metrics")}`);
     expect(Object.keys(environment).filter((name) => !name.startsWith("ZENITH_"))).toEqual([]);
   });
+});
+
+test("the flag servers' pods start with settings that they accept, and are probed where those are served", () => {
+  const flags = manifests.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "zenith-flags");
+  const [container] = flags?.spec.template.spec.containers ?? [];
+  const environment = Object.fromEntries(
+    container.env.map(({ name, value }: { name: string; value: string }) => [name, value]),
+  );
+  const role = container.command.indexOf("flags");
+  const config = parseFlagsConfig([...container.command.slice(role + 1), ...container.args], environment);
+  expect(config).toMatchObject({ anonymous: "off", "snapshot-dir": "/var/lib/zenith" });
+  const port = (name: string) => container.ports.find((p: { name: string }) => p.name === name).containerPort;
+  expect(config["management-bind-address"]).toBe(`:${port("management")}`);
+  expect(config["ofrep-bind-address"]).toBe(`:${port("ofrep")}`);
+  expect(config["evaluation-bind-address"]).toBe(`:${port("evaluation")}`);
+  expect(config["sync-bind-address"]).toBe(`:${port("sync")}`);
+  expect(container.readinessProbe.httpGet).toEqual({ path: "/readyz", port: "management" });
 });

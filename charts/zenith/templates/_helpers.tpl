@@ -15,12 +15,15 @@
 {{- include "zenith.fullname" . -}}{{- if .Values.namespaces -}}-{{ .Release.Namespace }}{{- end -}}
 {{- end -}}
 
+{{/* zenith.accountName takes a list: the root, and the workload, operator or flags. */}}
 {{- define "zenith.accountName" -}}
-{{- $account := .Values.operator.serviceAccount -}}
+{{- $root := index . 0 -}}
+{{- $workload := index . 1 -}}
+{{- $account := (get $root.Values $workload).serviceAccount -}}
 {{- if $account.create -}}
-{{- default (printf "%s-operator" (include "zenith.fullname" .)) $account.name -}}
+{{- default (printf "%s-%s" (include "zenith.fullname" $root) $workload) $account.name -}}
 {{- else -}}
-{{- required "operator.serviceAccount.name must name an existing account where operator.serviceAccount.create is false" $account.name -}}
+{{- required (printf "%s.serviceAccount.name must name an existing account where %s.serviceAccount.create is false" $workload $workload) $account.name -}}
 {{- end -}}
 {{- end -}}
 
@@ -74,7 +77,7 @@ imagePullSecrets:
   verbs: [get, list, watch, patch]
 - apiGroups: [zenith.sh]
   resources: [featureflags, flagsegments, killswitches]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [zenith.sh]
   resources: [rollouts/status, featureflags/status, flagsegments/status, killswitches/status]
   verbs: [patch]
@@ -118,4 +121,136 @@ imagePullSecrets:
     {{- range .Values.networkPolicy.apiServerPorts }}
     - port: {{ . }}
     {{- end }}
+{{- end -}}
+
+{{/* What flag servers may do. */}}
+{{- define "zenith.flagsRules" -}}
+- apiGroups: [zenith.sh]
+  resources: [featureflags, flagsegments, killswitches]
+  verbs: [list, watch]
+{{- end -}}
+
+{{/* Account, role and binding of a workload: a list of the root, the workload and its rules. */}}
+{{- define "zenith.rights" -}}
+{{- $root := index . 0 -}}
+{{- $workload := index . 1 -}}
+{{- $rules := index . 2 -}}
+{{- $account := include "zenith.accountName" (list $root $workload) -}}
+{{- if (get $root.Values $workload).serviceAccount.create }}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $account }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "zenith.labels" (list $root $workload) | nindent 4 }}
+  {{- with (get $root.Values $workload).serviceAccount.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- if $root.Values.rbac.create }}
+{{- range ($root.Values.namespaces | default (list "")) }}
+{{- $scope := . | empty | ternary "ClusterRole" "Role" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $scope }}
+metadata:
+  name: {{ include "zenith.fullname" $root }}-{{ $workload }}
+  {{- with . }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "zenith.labels" (list $root $workload) | nindent 4 }}
+rules:
+  {{- $rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $scope }}Binding
+metadata:
+  name: {{ include "zenith.fullname" $root }}-{{ $workload }}
+  {{- with . }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "zenith.labels" (list $root $workload) | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $scope }}
+  name: {{ include "zenith.fullname" $root }}-{{ $workload }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ $account }}
+    namespace: {{ $root.Release.Namespace }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where pods run: a list of the root and the workload. */}}
+{{- define "zenith.placement" -}}
+{{- $root := index . 0 -}}
+{{- $workload := index . 1 -}}
+{{- $values := get $root.Values $workload -}}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{- toYaml . | nindent 4 }}
+    labelSelector:
+      matchLabels:
+        {{- include "zenith.selector" (list $root $workload) | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels and annotations of pods: a list of the root and the workload. */}}
+{{- define "zenith.podMetadata" -}}
+{{- $root := index . 0 -}}
+{{- $workload := index . 1 -}}
+labels:
+  {{- include "zenith.selector" (list $root $workload) | nindent 2 }}
+  {{- with $root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with (get $root.Values $workload).podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with (get $root.Values $workload).podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* A list of the root and the workload. */}}
+{{- define "zenith.disruptionBudget" -}}
+{{- $root := index . 0 -}}
+{{- $workload := index . 1 -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "zenith.fullname" $root }}-{{ $workload }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "zenith.labels" (list $root $workload) | nindent 4 }}
+spec:
+  maxUnavailable: {{ (get $root.Values $workload).podDisruptionBudget.maxUnavailable }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "zenith.selector" (list $root $workload) | nindent 6 }}
 {{- end -}}
