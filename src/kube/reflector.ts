@@ -1,4 +1,4 @@
-import type { KubeObject } from "../api/kubernetes.ts";
+import type { KubeObject, ManagedFieldsEntry } from "../api/kubernetes.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { cacheObjects, watchEvents, watchRestarts } from "../telemetry/metrics.ts";
 import { type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
@@ -21,6 +21,8 @@ export interface ReflectorOptions {
   readonly onRestoredServer?: (kind: string) => void;
   /** A kind that the cluster may lack: until its definition is installed, the store counts as full and is empty. */
   readonly optional?: boolean;
+  /** What is kept of managedFields, which make most of an object's weight; none unless said. */
+  readonly managers?: (entries: readonly ManagedFieldsEntry[]) => readonly ManagedFieldsEntry[];
   /** A watch that says nothing for so long, bookmarks included, is ended. */
   readonly idleMs?: number;
   readonly pageSize?: number;
@@ -350,7 +352,9 @@ export class Reflector<T extends KubeObject> {
 
   /** Leaves out what nobody here reads and what makes most of an object's weight, and puts in what lists leave out. */
   #strip(object: T): T {
-    const { managedFields: _fields, annotations, ...metadata } = object.metadata;
+    const { managedFields = [], annotations, ...rest } = object.metadata;
+    const managers = this.#options.managers?.(managedFields) ?? [];
+    const metadata = managers.length === 0 ? rest : { ...rest, managedFields: managers };
     const { "kubectl.kubernetes.io/last-applied-configuration": _applied, ...kept } = annotations ?? {};
     return {
       ...object,

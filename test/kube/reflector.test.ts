@@ -137,6 +137,15 @@ describe("Reflector", () => {
     expect(store.get("shop", "a")?.metadata).toEqual({ ...pod.metadata, annotations: { mine: "1" } });
   });
 
+  test("keeps of managedFields what it is told to keep", async () => {
+    const pod = aPod("a", 5);
+    const managedFields = [{ manager: "x", fieldsV1: { "f:spec": { "f:a": {} } } }, { manager: "y" }];
+    server.play(stream(whole(10, [{ ...pod, metadata: { ...pod.metadata, managedFields } } as KubeObject])));
+    const { store } = run({ managers: (entries) => entries.slice(1) });
+    await eventually("synced", () => store.hasSynced());
+    expect(store.get("shop", "a")?.metadata.managedFields).toEqual([{ manager: "y" }]);
+  });
+
   test("shows nothing of a whole that was cut, and all of the next one at once", async () => {
     const cut = whole(10, [aPod("a", 5)]).slice(0, 1);
     server.play(stream(cut, "reset"), stream(whole(11, [aPod("b", 6)])));

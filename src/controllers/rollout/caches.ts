@@ -13,6 +13,7 @@ import type {
   Service,
 } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
+import { writers } from "../../core/flags/control/writers.ts";
 import { LABEL_ROLLOUT } from "../../core/rollout/names.ts";
 import { Reflector, type ReflectorOptions } from "../../kube/reflector.ts";
 import { defineResource, type ResourceType } from "../../kube/resource.ts";
@@ -48,8 +49,9 @@ export interface Caches {
 export interface Part {
   readonly type: ResourceType;
   readonly store: Store<KubeObject>;
-  /** Only objects with this label; and whether the cluster may lack the kind, as it may that of routes today. */
-  readonly options: Pick<ReflectorOptions, "labelSelector" | "optional">;
+  /** Only objects with this label; whether the cluster may lack the kind, as it may that of routes today; and what is kept of
+   * managedFields. */
+  readonly options: Pick<ReflectorOptions, "labelSelector" | "optional" | "managers">;
 }
 
 /** All that controllers read: an empty store a kind, and what is to fill it. */
@@ -76,7 +78,7 @@ export function makeStores(): { readonly sources: Sources; readonly parts: reado
     slices: cache<EndpointSlice>(TYPES.slices, { service: byService }),
     autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { target: byScaleTarget }),
     // A cluster that is upgraded may get their definitions after the operator.
-    flags: cache<FeatureFlag>(TYPES.flags, FLAG_INDEXES, { optional: true }),
+    flags: cache<FeatureFlag>(TYPES.flags, FLAG_INDEXES, { optional: true, managers: writers }),
     segments: cache<FlagSegment>(TYPES.segments, {}, { optional: true }),
     kills: cache<KillSwitch>(TYPES.kills, { namespace: byNamespace }, { optional: true }),
     routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true })])),

@@ -1,10 +1,10 @@
-import type { FeatureFlag, FeatureFlagStatus } from "../../../api/feature-flag.ts";
-import { ANNOTATION_REQUEST } from "../../../api/request.ts";
+import type { FeatureFlagStatus } from "../../../api/feature-flag.ts";
 import { optional } from "../../optional.ts";
 import { percent } from "../../steps.ts";
 import type { FlagOrders } from "./requests.ts";
 import type { FlagTarget } from "./target.ts";
 import type { FlagWorld } from "./world.ts";
+import { lastEditor, lastRequester } from "./writers.ts";
 
 type Entry = NonNullable<FeatureFlagStatus["history"]>[number];
 const MOST_ENTRIES = 20;
@@ -17,12 +17,12 @@ export function happenings(world: FlagWorld, target: FlagTarget, orders: FlagOrd
   const note = (what: string, message: string, by?: string) =>
     entries.push({ at, what, ...optional("by", by), message: message.slice(0, 512) });
   if (status.servedHash !== servedHash)
-    note(status.servedHash === undefined ? "Created" : "Edited", `version ${servedHash}`, editorOf(flag));
+    note(status.servedHash === undefined ? "Created" : "Edited", `version ${servedHash}`, lastEditor(flag));
   const [before, now] = [status.kills ?? [], kills.map(({ metadata }) => metadata.name)];
   for (const kill of kills)
     if (!before.includes(kill.metadata.name)) note("Killed", kill.spec.reason, `KillSwitch ${kill.metadata.name}`);
   for (const name of before) if (!now.includes(name)) note("Released", "", `KillSwitch ${name}`);
-  if (orders?.result === "accepted") note("Requested", orders.value, requesterOf(flag));
+  if (orders?.result === "accepted") note("Requested", orders.value, lastRequester(flag));
   if (ramp?.kind === "steps" && target.weightBp > presentBp)
     note("Raised", `from ${percent(presentBp)} to ${percent(target.weightBp)}`);
   if (target.override !== undefined && target.override.at !== status.override?.at)
@@ -34,25 +34,4 @@ export function happenings(world: FlagWorld, target: FlagTarget, orders: FlagOrd
 
 export function historyOf(before: readonly Entry[] = [], news: readonly Entry[]): Entry[] {
   return [...news, ...before].slice(0, MOST_ENTRIES);
-}
-
-/** Who last wrote the spec, as the API server keeps it. */
-function editorOf(flag: FeatureFlag): string | undefined {
-  return lastManager(flag, (fields) => "f:spec" in fields);
-}
-
-function requesterOf(flag: FeatureFlag): string | undefined {
-  return lastManager(flag, (fields) => {
-    const annotations = (fields["f:metadata"] as Fields | undefined)?.["f:annotations"] as Fields | undefined;
-    return annotations !== undefined && `f:${ANNOTATION_REQUEST}` in annotations;
-  });
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function lastManager({ metadata }: FeatureFlag, owns: (fields: Fields) => boolean): string | undefined {
-  const own = (metadata.managedFields ?? []).filter(
-    ({ subresource, fieldsV1 }) => (subresource ?? "") === "" && fieldsV1 !== undefined && owns(fieldsV1 as Fields),
-  );
-  return own.toSorted((a, b) => ((a.time ?? "") < (b.time ?? "") ? 1 : -1))[0]?.manager;
 }
