@@ -82,6 +82,8 @@ export interface ReplicaSet extends KubeObject {
     readonly replicas: number;
     readonly readyReplicas?: number;
     readonly availableReplicas?: number;
+    /** Pods that are on their way out; told by Kubernetes 1.35 and later. */
+    readonly terminatingReplicas?: number;
     readonly observedGeneration?: number;
     readonly conditions?: readonly { type: string; status: string; reason?: string; message?: string }[];
   };

@@ -87,6 +87,22 @@ describe("rule 8: writes", () => {
   });
 });
 
+describe("an empty ReplicaSet", () => {
+  test("is removed once its pods have ended: each that ends is another version, which a delete would rest on in vain", () => {
+    const play = atRest();
+    play.deploy("v2");
+    play.until("Baking").run(({ sizes }) => sizes.v1 === 0);
+    const { replicaSets, ...rest } = play.snapshot();
+    const ending = (terminatingReplicas: number) =>
+      replicaSets.map((set) =>
+        set.spec.replicas === 0 ? { ...set, status: { replicas: 0, terminatingReplicas } } : set,
+      );
+    const whys = (left: number) =>
+      planRollout({ ...rest, replicaSets: ending(left) }, routers).writes.map(({ why }) => play.named(why));
+    expect([whys(2), whys(0)]).toEqual([[], ["remove the empty ReplicaSet of revision v1"]]);
+  });
+});
+
 describe("rule 9: converged and unchanged", () => {
   const places: [string, () => Play][] = [
     ["Healthy", () => atRest()],

@@ -57,7 +57,8 @@ export function oldRevisions(target: Target, world: World): Write[] {
   const all = [...world.revisions.values()].sort((a, b) => b.number - a.number);
   for (const { hash, replicaSet, size, pods } of all) {
     const idle = replicaSet !== undefined && size === 0 && pods === 0 && (target.sizes[hash] ?? 0) === 0;
-    if (idle && hash !== target.stable && hash !== target.canary)
+    // Each pod that ends is another version of its ReplicaSet, which a delete would rest on in vain.
+    if (idle && (replicaSet.status?.terminatingReplicas ?? 0) === 0 && hash !== target.stable && hash !== target.canary)
       writes.push(remove(replicaSet, `remove the empty ReplicaSet of revision ${hash}`));
   }
   const spare = all
