@@ -88,7 +88,7 @@ describe.each(["v1", "v2"])("%s by Connect, on the port that speaks gRPC", (vers
     const stream = await listen(`${version}.Service/EventStream`);
     expect([stream.status, stream.type]).toEqual([200, "application/connect+json"]);
     await eventually("ready", () => stream.messages.some(({ message }) => message.type === "provider_ready"));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually("what was put before is told", () => lab.delivery.last === 1);
     lab.store.put(aFlag("a", { version: "v2" }));
     const change = { type: "configuration_change", data: { flags: { a: { type: "update", source: "shop" } } } };
     await eventually("the change", () => JSON.stringify(stream.messages.at(-1)?.message) === JSON.stringify(change));
@@ -111,7 +111,7 @@ describe("Connect", () => {
     expect(all.headers.get("access-control-allow-origin")).toBe("*");
     expect((await ask("v1.Service/ResolveBoolean", { flagKey: "secret" }, page)).status).toBe(404);
     const stream = await listen("v1.Service/EventStream", page);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually("what was put before is told", () => lab.delivery.last === 1);
     lab.store.put(aFlag("secret", { visibility: "server", version: "v2" }));
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(JSON.stringify(stream.messages)).not.toContain("secret");

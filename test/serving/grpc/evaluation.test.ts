@@ -130,7 +130,7 @@ describe.each(["v1", "v2"])("flagd.evaluation.%s", (version) => {
     );
     const changesOf = ({ messages }: typeof mine) =>
       messages.filter(({ type }) => type === "configuration_change").map(({ data }) => jsonOf(data as never));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually("what was put before is told", () => lab.delivery.last === 1);
     lab.store.put(aFlag("a", { version: "v2" }));
     lab.store.put(aFlag("b"));
     await eventually("the change", () => changesOf(mine).some((m) => "b" in (m.flags as object)));
@@ -147,7 +147,7 @@ describe.each(["v1", "v2"])("flagd.evaluation.%s", (version) => {
 
   test("names every flag to a client that comes: it may hold answers of before it was gone", async () => {
     for (let i = 0; i < 1_500; i++) lab.store.put(aFlag(`f${i}`));
-    await new Promise((resolve) => setTimeout(resolve, 50)); // That they are new has been told by now.
+    await eventually("that they are new is told", () => lab.delivery.last === 1);
     const stream = client.listen(`${service}/EventStream`, {}, "flagSetId=shop");
     const named = () =>
       stream.messages.flatMap(({ type, data }) =>
