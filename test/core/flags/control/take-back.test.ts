@@ -197,6 +197,15 @@ describe("what was taken back", () => {
     expect(play.status.serving?.weightBp).toBe(10_000);
   });
 
+  test("stays back when the same manifest is applied again", () => {
+    const play = reverted();
+    for (let i = 0; i < 5; i++) {
+      play.edit((spec) => ({ ...spec }));
+      play.forMs(60_000);
+    }
+    expect([play.phase, play.treated]).toEqual(["Reverted", 0]);
+  });
+
   test("comes again, from nobody, when someone says retry", () => {
     const play = reverted();
     play.request("retry");
