@@ -28,6 +28,9 @@ const schema = z.strictObject({
   "health-probe-bind-address": address.default(":8081").describe("where /healthz and /readyz are served; 0: nowhere"),
   "leader-elect": bool.default(true).describe("hold a Lease, so that only one of several operators acts"),
   "leader-election-namespace": namespace.default("zenith-system").describe("namespace of the Lease"),
+  gates: bool
+    .default(false)
+    .describe("read ConfigMaps with the label zenith.sh/gate, as gates of tests and coverage need"),
   "max-concurrent-reconciles": count(256).default(8).describe("Rollouts looked at at once, 1 to 256"),
 });
 type Values = z.output<typeof schema>;
@@ -50,6 +53,8 @@ export interface Config {
   readonly healthProbeBindAddress: string;
   readonly leaderElect: boolean;
   readonly leaderElectionNamespace: string;
+  /** Whether ConfigMaps are read, for gates of tests and coverage. */
+  readonly gates: boolean;
   readonly maxConcurrentReconciles: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "text";
@@ -59,7 +64,7 @@ const role: Role<typeof schema> = {
   name: "operator",
   description: "Watches Rollouts, shifts their traffic, judges and takes back.",
   schema,
-  switches: ["leader-elect"],
+  switches: ["leader-elect", "gates"],
   conflictsOf,
 };
 
@@ -107,6 +112,7 @@ function configOf(values: Values): Config {
     healthProbeBindAddress: values["health-probe-bind-address"],
     leaderElect: values["leader-elect"],
     leaderElectionNamespace: values["leader-election-namespace"],
+    gates: values.gates,
     maxConcurrentReconciles: values["max-concurrent-reconciles"],
     logLevel: values["log-level"],
     logFormat: values["log-format"],

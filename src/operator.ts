@@ -48,7 +48,7 @@ interface Running {
 async function run(config: Config, log: Logger, { client, open, asked, signal }: Running): Promise<number> {
   const resources = new Resources(client);
   const onRestoredServer = (kind: string) => endRestored(kind, log);
-  const caches = makeCaches(client, config.namespaces, { log, onRestoredServer });
+  const caches = makeCaches(client, config.namespaces, { log, onRestoredServer }, { gates: config.gates });
   const pages = {
     "/healthz": async () => ({ code: 200, type: "text/plain", body: "ok\n" }),
     "/readyz": readiness(caches.reflectors),

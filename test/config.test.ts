@@ -36,6 +36,7 @@ test("parseConfig() without anything gives the defaults", () => {
     healthProbeBindAddress: ":8081",
     leaderElect: true,
     leaderElectionNamespace: "zenith-system",
+    gates: false,
     maxConcurrentReconciles: 8,
     logLevel: "info",
     logFormat: "json",

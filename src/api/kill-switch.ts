@@ -24,7 +24,7 @@ const expression = z
     }),
   });
 
-const selector = z
+export const selector = z
   .object({
     matchLabels: z
       .record(z.string(), z.string().max(63))

@@ -42,7 +42,18 @@ export const REASONS: readonly ReasonGroup[] = [
       ],
       ["Pausing", "Progressing", "A pause with a time.", "Wait, or `promote`."],
       ["Analysing", "Progressing", "An analysis step: stays its time, and until judged.", "Wait, or `promote`."],
-      ["WaitingForApproval", "Paused", "A pause without a time: a person decides.", "`promote` or `abort`."],
+      [
+        "GateClosed",
+        "Progressing",
+        "A gate of `spec.gates` is closed, or nobody can tell how it stands: no step is begun. The message names the gate, what was found and what is wanted; `status.gates` has all of them.",
+        "Mend what the gate looks at; it opens by itself.",
+      ],
+      [
+        "WaitingForApproval",
+        "Paused",
+        "A pause without a time, or an approval before the first step: a person decides.",
+        "`promote` or `abort`.",
+      ],
       [
         "PausedByUser",
         "Paused",

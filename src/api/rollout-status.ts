@@ -43,6 +43,7 @@ export const rolloutStatus = z.object({
       paused: z.boolean().optional(),
       full: z.boolean().optional(),
       promoteThrough: z.int().optional(),
+      approved: text(63).optional(),
       steps: text(4096).optional(),
       letIn: text(40).optional(),
       because: z.object({ revision: text(63), reason: text(64), message: text(2048) }).optional(),
@@ -62,6 +63,21 @@ export const rolloutStatus = z.object({
   rejected: z.object({ revision: text(63), reason: text(64), message: text(2048), at: text(40) }).optional(),
   lastRequest: lastRequest.optional(),
   analysis: analysisStatus.optional(),
+  gates: z
+    .array(
+      z.object({
+        gate: text(320),
+        kind: text(16),
+        open: z.boolean(),
+        value: text(320),
+        wanted: text(320),
+        message: text(512),
+        at: text(40),
+      }),
+    )
+    .max(16)
+    .optional()
+    .meta({ description: "How the gates of the last release stood before its first step." }),
   history: z
     .array(
       z.object({

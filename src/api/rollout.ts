@@ -14,6 +14,7 @@ import {
   percentText,
   secondsOf,
 } from "./fields.ts";
+import { gates } from "./gates.ts";
 import type { KubeObject } from "./kubernetes.ts";
 import type { RolloutStatus } from "./rollout-status.ts";
 import { type step, stepFields, stepRules } from "./steps.ts";
@@ -210,15 +211,7 @@ export const rolloutSpec = z
       .object(analysisFields)
       .meta({ description: "How the canary is judged, from its first weight to the end of the bake." })
       .optional(),
-    gates: z
-      .array(z.object({}).meta({ "x-kubernetes-preserve-unknown-fields": true }))
-      .max(16)
-      .optional()
-      .meta({
-        description: "What must hold before the first step. Comes in a later version.",
-        "x-kubernetes-list-type": "atomic",
-        ...cel({ rule: "self.size() == 0", message: "gates come in a later version; remove them" }),
-      }),
+    gates: gates.optional(),
     bake: durationOrZero("How long the new revision is still judged after 100 %, and reverted on a breach.")
       .meta(unlessSaid("10m"))
       .optional(),

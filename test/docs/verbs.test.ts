@@ -41,7 +41,7 @@ function worldOf({ status, stable, previous, wanted }: Situation, request: strin
   return {
     rollout: { metadata: { name: "web", annotations: { "zenith.sh/request": request } } },
     status,
-    settings: { steps: [{ kind: "weight", weightBp: 500 }] },
+    settings: { gates: [], steps: [{ kind: "weight", weightBp: 500 }] },
     routes: { state: "paired", canaryBp: 500 },
     revisions: new Map(stable === undefined ? [] : known.map((r) => [r.hash, r])),
     stable: at(stable),

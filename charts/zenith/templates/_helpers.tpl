@@ -110,6 +110,11 @@ imagePullSecrets:
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.operator.gates }}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [list, watch]
+{{- end }}
 {{- end -}}
 
 {{/* Egress that every pod of ours needs: names, and the API server. */}}

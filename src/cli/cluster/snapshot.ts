@@ -35,7 +35,7 @@ export async function readSnapshot(cluster: Cluster, name: string): Promise<Seen
 
 /** All that the operator reads in the namespace, once. */
 export async function readSources(cluster: Cluster): Promise<{ sources: Sources; unread: string[] }> {
-  const { sources, parts } = makeStores();
+  const { sources, parts } = makeStores({ gates: true });
   const read = await Promise.all(parts.map((part) => fill(cluster, part)));
   return { sources, unread: read.flatMap((known, i) => (known ? [] : [parts[i]?.type.plural ?? ""])) };
 }

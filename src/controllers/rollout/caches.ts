@@ -2,6 +2,7 @@ import type { FeatureFlag } from "../../api/feature-flag.ts";
 import type { FlagSegment } from "../../api/flag-segment.ts";
 import type { KillSwitch } from "../../api/kill-switch.ts";
 import type {
+  ConfigMap,
   ControllerRevision,
   Deployment,
   EndpointSlice,
@@ -12,6 +13,7 @@ import type {
   Route,
   Service,
 } from "../../api/kubernetes.ts";
+import { GROUP } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { writers } from "../../core/flags/control/writers.ts";
 import { LABEL_ROLLOUT } from "../../core/rollout/names.ts";
@@ -34,6 +36,7 @@ const TYPES = {
   flags: defineResource("zenith.sh/v1alpha1", "FeatureFlag", "featureflags"),
   segments: defineResource("zenith.sh/v1alpha1", "FlagSegment", "flagsegments"),
   kills: defineResource("zenith.sh/v1alpha1", "KillSwitch", "killswitches"),
+  configMaps: defineResource("v1", "ConfigMap", "configmaps"),
   autoscalers: defineResource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
 };
 const ROUTES = [defineResource(GATEWAY, "HTTPRoute", "httproutes"), defineResource(GATEWAY, "GRPCRoute", "grpcroutes")];
@@ -54,8 +57,16 @@ export interface Part {
   readonly options: Pick<ReflectorOptions, "labelSelector" | "optional" | "managers">;
 }
 
+/** The label of ConfigMaps that gates read: no others are watched. */
+const LABEL_GATE = `${GROUP}/gate`;
+
+export interface Extent {
+  /** Whether ConfigMaps are read too. */
+  readonly gates: boolean;
+}
+
 /** All that controllers read: an empty store a kind, and what is to fill it. */
-export function makeStores(): { readonly sources: Sources; readonly parts: readonly Part[] } {
+export function makeStores({ gates }: Extent): { readonly sources: Sources; readonly parts: readonly Part[] } {
   const parts: Part[] = [];
   const cache = <T extends KubeObject>(
     type: ResourceType,
@@ -81,6 +92,7 @@ export function makeStores(): { readonly sources: Sources; readonly parts: reado
     flags: cache<FeatureFlag>(TYPES.flags, FLAG_INDEXES, { optional: true, managers: writers }),
     segments: cache<FlagSegment>(TYPES.segments, {}, { optional: true }),
     kills: cache<KillSwitch>(TYPES.kills, { namespace: byNamespace }, { optional: true }),
+    ...(gates ? { configMaps: cache<ConfigMap>(TYPES.configMaps, {}, { labelSelector: LABEL_GATE }) } : {}),
     routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true })])),
   };
   return { sources, parts };
@@ -92,8 +104,9 @@ export function makeCaches(
   client: ApiClient,
   namespaces: readonly string[],
   options: Omit<ReflectorOptions, "namespace" | "labelSelector" | "fieldSelector" | "optional">,
+  extent: Extent = { gates: false },
 ): Caches {
-  const { sources, parts } = makeStores();
+  const { sources, parts } = makeStores(extent);
   const scopes = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
   const reflectors = parts.flatMap(({ type, store, options: own }) =>
     scopes.map((scope) => new Reflector<KubeObject>(client, type, store, { ...options, ...own, ...scope })),

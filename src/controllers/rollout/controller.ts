@@ -24,11 +24,13 @@ import { Preflight } from "../preflight.ts";
 import { act } from "./act.ts";
 import { Contests } from "./contests.ts";
 import { Currency, type CurrencyOptions } from "./currency.ts";
+import { GateMetrics } from "./gate-metrics.ts";
 import { gather } from "./gather.ts";
 import { examinedOf, inquiryOf } from "./inquiry.ts";
 import { NameTaken } from "./make.ts";
 import { countTurn, forgetTurns } from "./metrics.ts";
 import type { Sources } from "./sources.ts";
+import { subjectNamed } from "./subject.ts";
 import { TemplateCheck } from "./template-check.ts";
 
 export interface Shell {
@@ -70,6 +72,7 @@ export class RolloutController {
   readonly #templates: TemplateCheck;
   readonly #preflight: Preflight;
   readonly #contests: Contests;
+  readonly #gateMetrics: GateMetrics;
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -88,6 +91,7 @@ export class RolloutController {
     this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
     this.#preflight = new Preflight(shell.metrics, (key) => this.#passes.add(key));
     this.#contests = new Contests(shell.resources, () => shell.clock.monotonicMs());
+    this.#gateMetrics = new GateMetrics(shell.metrics, shell.clock, (key) => this.#passes.add(key));
     this.#listen();
   }
 
@@ -122,6 +126,11 @@ export class RolloutController {
       for (const rollout of sources.rollouts.byIndex(index, value(object))) add(keyOf(rollout));
     };
     const ownName = (object: KubeObject) => keyOf(object);
+    sources.configMaps?.subscribe(through("gate", (map) => `ConfigMap/${keyOf(map)}`));
+    sources.rollouts.subscribe(through("gate", (rollout) => `Rollout/${keyOf(rollout)}`));
+    const flagsOf = through("gate", ({ metadata }) => `FeatureFlag/${metadata.namespace ?? ""}`);
+    sources.flags.subscribe(flagsOf);
+    sources.kills.subscribe(flagsOf);
     sources.deployments.subscribe(through("workload", ownName));
     sources.services.subscribe(through("service", ownName));
     sources.slices.subscribe(
@@ -198,11 +207,18 @@ export class RolloutController {
     const { rollout } = snapshot;
     const inquiry = inquiryOf(plan.memory, rollout, settingsOf(rollout), nowMs, routesOf(snapshot));
     const askInMs = this.#measurements.keep(key, inquiry);
+    if (plan.target.gates !== undefined) this.#askGates(key, snapshot, nowMs);
     const again = patienceMs > 0 ? patienceMs : undefined;
     const waits = [plan.checkAgainInMs, askInMs, again, this.#contests.view(key)?.leftMs].filter(
       (ms) => ms !== undefined,
     );
     return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  #askGates(key: Key, { rollout }: Snapshot, nowMs: number): void {
+    const settings = settingsOf(rollout);
+    const sides = { canary: rollout.status?.wanted?.revision ?? "", weightBp: 0 };
+    this.#gateMetrics.keep(key, settings.gates, subjectNamed(rollout, settings, sides, []), nowMs);
   }
 
   /** Milliseconds for which a status that differs in counts alone may wait, so that ten pods which come up are not ten writes. */
@@ -219,7 +235,8 @@ export class RolloutController {
   #gather(key: Key, nowMs: number, metrics: MetricsView): Snapshot | undefined {
     const rollout = this.#rollout(key);
     if (rollout === undefined) return undefined;
-    const gathered = gather(this.#shell.sources, key, nowMs, metrics, this.#templates.problem(key, rollout));
+    const problem = this.#templates.problem(key, rollout);
+    const gathered = gather(this.#shell.sources, key, nowMs, metrics, problem, this.#gateMetrics.view(key));
     if (gathered === undefined) return undefined;
     const snapshot = { ...gathered, ...optional("contested", this.#contests.view(key)) };
     const unusable = this.#preflight.problem(key, examinedOf(rollout, settingsOf(rollout), routesOf(snapshot)), nowMs);
@@ -252,6 +269,7 @@ export class RolloutController {
     this.#faults.forget(key);
     this.#templates.forget(key);
     this.#preflight.forget(key);
+    this.#gateMetrics.forget(key);
     this.#contests.forget(key);
     this.#measurements.forget(key);
   }

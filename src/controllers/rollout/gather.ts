@@ -1,11 +1,13 @@
 import type { Pod } from "../../api/kubernetes.ts";
 import type { MetricsView } from "../../core/analysis/memory.ts";
+import type { MetricAnswer } from "../../core/gates/view.ts";
 import { optional } from "../../core/optional.ts";
 import { LABEL_REVISION, labelValue } from "../../core/rollout/names.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import type { Key } from "../key.ts";
 import { olderClaim, overlapOf } from "./claims.ts";
+import { gateViewOf } from "./gate-view.ts";
 import { rollingBackLater } from "./roll-back-order.ts";
 import type { Sources } from "./sources.ts";
 import { killOf, revertedFlag } from "./stops.ts";
@@ -18,6 +20,7 @@ export function gather(
   nowMs: number,
   metrics: MetricsView,
   templateProblem: string | undefined,
+  gateMetrics: ReadonlyMap<string, MetricAnswer> = new Map(),
 ): Snapshot | undefined {
   const [namespace = "", name = ""] = key.split("/");
   const rollout = sources.rollouts.get(namespace, name);
@@ -67,6 +70,7 @@ export function gather(
     ...(overlap === undefined ? {} : { overlap }),
     ...(templateProblem === undefined ? {} : { templateProblem }),
     podTrouble: troubleOf(sources, label),
+    ...optional("gates", gateViewOf(sources, rollout, settings.gates, gateMetrics)),
     metrics,
   };
 }

@@ -2,6 +2,7 @@ import type { FeatureFlag } from "../../api/feature-flag.ts";
 import type { FlagSegment } from "../../api/flag-segment.ts";
 import type { KillSwitch } from "../../api/kill-switch.ts";
 import type {
+  ConfigMap,
   ControllerRevision,
   Deployment,
   EndpointSlice,
@@ -32,6 +33,8 @@ export interface Sources {
   readonly flags: Store<FeatureFlag>;
   readonly segments: Store<FlagSegment>;
   readonly kills: Store<KillSwitch>;
+  /** Those with the label zenith.sh/gate; absent where the operator was not told to read them. */
+  readonly configMaps?: Store<ConfigMap>;
 }
 
 /** What Rollouts are found by: each index maps an object of the cluster to the Rollouts that must look at it. */
@@ -45,10 +48,25 @@ export const INDEXES = {
   route: (rollout: Rollout): string[] =>
     trafficOf(rollout).routes.map(({ kind, name }) => `${kind}/${within(rollout, name)}`),
   selector: bySelector,
+  gate: byGate,
   rollingBack: (rollout: Rollout): string[] =>
     rollout.status?.progress?.stage === "RollingBack" ? [rollout.metadata.namespace ?? ""] : [],
   label: (rollout: Rollout): string[] => [within(rollout, labelValue(rollout.metadata.name))],
 } as const;
+
+/** What a Rollout's gates look at: `ConfigMap/shop/ci`, `Rollout/staging/web`, and `FeatureFlag/shop` for the flags of its
+ * namespace. */
+function byGate(rollout: Rollout): string[] {
+  const { namespace = "" } = rollout.metadata;
+  return (rollout.spec.gates ?? []).flatMap(({ tests, coverage, rollout: other, flags }) => {
+    const map = (tests ?? coverage)?.configMap?.name;
+    return [
+      ...(map === undefined ? [] : [`ConfigMap/${namespace}/${map}`]),
+      ...(other === undefined ? [] : [`Rollout/${other.namespace ?? namespace}/${other.name}`]),
+      ...(flags === undefined ? [] : [`FeatureFlag/${namespace}`]),
+    ];
+  });
+}
 
 /** What a workload is found by from its pods: each label that its selector asks for. */
 export function bySelector(object: Deployment | Rollout): string[] {

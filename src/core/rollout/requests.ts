@@ -1,4 +1,5 @@
 import { askedOf } from "../requests.ts";
+import { awaitsApproval, GATES } from "./entry.ts";
 import { tooEarly } from "./promote.ts";
 import { rejectionOf } from "./rest.ts";
 import type { World } from "./world.ts";
@@ -44,6 +45,9 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
   const accepted = { ...NOTHING, result: "accepted" };
   switch (verb) {
     case "promote":
+      if (!moving && argument !== "full" && awaitsApproval(world)) return { ...accepted, promote: true };
+      if (!moving && world.status.progress?.mark === GATES)
+        return { ...NOTHING, result: "refused: the gates hold it before its first step" };
       if (!moving) return { ...NOTHING, result: "refused: no release is on its way" };
       return argument === "full" ? { ...accepted, promoteFull: true } : promote(world);
     case "pause":

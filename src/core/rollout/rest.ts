@@ -1,5 +1,6 @@
 import { overdueBake } from "./bake.ts";
 import type { Situation } from "./decide.ts";
+import { entryOf, GATES } from "./entry.ts";
 import { contestOf } from "./gates.ts";
 import { drainsForMs } from "./let-in.ts";
 import { scalingMark } from "./marks.ts";
@@ -105,7 +106,9 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
     return hold(rest.mark, "RoutePending", "waiting until the routes are as their author wrote them");
   const pinned = settings.service === undefined || world.selects === (hasRoutes(routes) ? stable.hash : "all");
   if (!pinned) return hold("resting", "ServiceNotPinned", "pinning the Service before the first step");
-  return begin(situation, stable);
+  const { answers, held } = entryOf(world, situation.orders);
+  if (held !== undefined) return { ...rest, mark: GATES, gates: answers, ...held };
+  return answers.length === 0 ? begin(situation, stable) : { ...begin(situation, stable), gates: answers };
 }
 
 /** Stable serves on, and bakes on; what is wanted cannot be had until someone mends it. */

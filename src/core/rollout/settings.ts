@@ -2,6 +2,8 @@ import type { Rollout, RolloutSpec } from "../../api/rollout.ts";
 import { parseDurationMs, readAt, UnitError } from "../../api/units.ts";
 import type { AnalysisSettings } from "../analysis/model.ts";
 import { analysisSettings } from "../analysis/settings.ts";
+import type { Gate } from "../gates/model.ts";
+import { gatesOf } from "../gates/settings.ts";
 import { completeSteps, type Step, stepsOf } from "../steps.ts";
 import { type TrafficNames, trafficOf } from "./traffic-names.ts";
 
@@ -27,6 +29,8 @@ export interface Settings extends TrafficNames {
   /** The names are those of before: the spec no longer names one of them, and it is not put back yet. */
   readonly outdated: boolean;
   readonly allowDoubleSplit: boolean;
+  /** What must hold before the first step. */
+  readonly gates: readonly Gate[];
   /** Absent where analysis is turned off. */
   readonly analysis?: AnalysisSettings;
 }
@@ -68,6 +72,7 @@ function read(rollout: Rollout): Settings {
     onDelete: spec.onDelete ?? (spec.workloadRef === undefined ? "delete" : "handBack"),
     ...trafficOf(rollout),
     allowDoubleSplit: spec.traffic?.allowDoubleSplit ?? false,
+    gates: gatesOf(spec.gates, rollout.metadata.namespace ?? ""),
     ...(analysis === undefined ? {} : { analysis }),
   };
 }

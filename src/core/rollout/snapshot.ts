@@ -10,6 +10,7 @@ import type {
 } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import type { MetricsView } from "../analysis/memory.ts";
+import type { GateView } from "../gates/view.ts";
 
 /** Everything that a decision about one Rollout may rest on, as it was read. Plain data; nothing in it can act. */
 export interface Snapshot {
@@ -50,5 +51,7 @@ export interface Snapshot {
   readonly templateProblem?: string;
   /** Why the pods of a revision do not come up, in the words of the API server or the kubelet, by revision. */
   readonly podTrouble: Readonly<Record<string, string>>;
+  /** What gates are answered by; absent where the spec has none. */
+  readonly gates?: GateView;
   readonly metrics: MetricsView;
 }

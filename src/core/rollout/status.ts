@@ -5,6 +5,7 @@ import { analysisStatus } from "../analysis/status.ts";
 import { conditionsSaying } from "../conditions.ts";
 import { sameJson } from "../json.ts";
 import { optional } from "../optional.ts";
+import { approvedRevision } from "./entry.ts";
 import { letInOf } from "./let-in.ts";
 import { BOTH_BAD } from "./marks.ts";
 import { LABEL_ROLLOUT, labelValue } from "./names.ts";
@@ -54,6 +55,7 @@ export function statusOf(
     ...managedOf(world, target),
     ...rejectedOf(world, target, now),
     ...requestOf(world, orders, now),
+    ...gatesOf(world, target, now),
     ...analysis,
     history: historyOf(world, target, now),
     conditions: conditionsOf(world, target, now),
@@ -168,6 +170,7 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
     ...(paused === true ? { paused: true } : {}),
     ...(full ? { full: true } : {}),
     ...optional("promoteThrough", rememberedPromote(world, target, orders)),
+    ...optional("approved", rememberedApproval(world, target, orders)),
     ...(target.because === undefined ? {} : { because: target.because }),
     ...optional("letIn", letInOf(world, target, now)),
     ...(moving ? optional("steps", target.steps ?? before?.steps) : {}),
@@ -230,6 +233,31 @@ function analysisOf(
     return { analysis: before };
   const moved = target.stepChanged === true || world.status.progress?.stage !== target.stage;
   return { analysis: analysisStatus(before, memory, moved, now) };
+}
+
+/** How long the value of a metric stands before another one is told that says the same. */
+const METRIC_TOLD_MS = 300_000;
+
+/** The gates as they stood before the first step: kept while the release goes on and after it, until another one asks. */
+function gatesOf(world: World, target: Target, now: string): Pick<RolloutStatus, "gates"> {
+  const before = world.status.gates;
+  if (target.gates === undefined) return world.settings.gates.length === 0 ? {} : optional("gates", before);
+  const gates = target.gates.map(({ checkAgainInMs: _again, ...answer }, i) => {
+    const cut = { ...answer, message: answer.message.slice(0, 512), value: answer.value.slice(0, 320) };
+    const told = before?.[i];
+    if (told === undefined || told.gate !== cut.gate || told.open !== cut.open) return { ...cut, at: now };
+    const isFresh = cut.kind === "metric" && world.nowMs - Date.parse(told.at) < METRIC_TOLD_MS;
+    return isFresh || sameJson({ ...cut, at: told.at }, told) ? told : { ...cut, at: now };
+  });
+  return { gates };
+}
+
+/** A person's approval holds for its revision, until that is rejected. */
+function rememberedApproval(world: World, target: Target, orders: Orders | undefined): string | undefined {
+  const approved = approvedRevision(world, orders);
+  const isAsked = world.settings.gates.some(({ kind }) => kind === "approval");
+  const isGone = target.rejected?.revision === approved || target.because?.revision === approved;
+  return isAsked && approved === world.wanted?.hash && !isGone ? approved : undefined;
 }
 
 function historyOf(world: World, target: Target, now: string): NonNullable<RolloutStatus["history"]> {

@@ -1,4 +1,5 @@
 import type { PodTemplate } from "../../api/kubernetes.ts";
+import type { GateAnswer } from "../gates/model.ts";
 import type { RouteWish } from "../routing.ts";
 import type { RoutesView, World } from "./world.ts";
 
@@ -80,6 +81,8 @@ export interface Target {
   readonly keepPods?: boolean; // and let our pods live on without an owner
   /** All that the spec no longer names is put back: from the next pass on its own names count. */
   readonly putBack?: boolean;
+  /** How the gates stand, in the pass that asked them. */
+  readonly gates?: readonly GateAnswer[];
   readonly checkAgainInMs?: number;
 }
 

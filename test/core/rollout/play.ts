@@ -73,6 +73,8 @@ export class Play {
   contested: Snapshot["contested"];
   rollingBackLater: Snapshot["rollingBackLater"];
   templateProblem: string | undefined;
+  /** What gates are answered by. */
+  gates: Snapshot["gates"];
   trouble: Record<string, string> = {};
   /** Writes that are refused, as an API server or a webhook may. */
   refuses: (write: Write) => boolean = () => false;
@@ -325,6 +327,7 @@ export class Play {
       ...(this.kill === undefined ? {} : { kill: this.kill }),
       ...(this.revertedFlag === undefined ? {} : { revertedFlag: this.revertedFlag }),
       ...(this.rollingBackLater === undefined ? {} : { rollingBackLater: this.rollingBackLater }),
+      ...(this.gates === undefined ? {} : { gates: this.gates }),
       ...(this.templateProblem === undefined ? {} : { templateProblem: this.templateProblem }),
       podTrouble: Object.fromEntries(Object.entries(this.trouble).map(([tag, said]) => [hashOf(tag), said])),
       metrics: {
