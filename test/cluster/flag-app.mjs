@@ -1,0 +1,50 @@
+// A small shop whose new checkout is behind a flag: asks for it by an unmodified OpenFeature SDK with each request, and says in
+// its counters which variant the user met. With HARM_FILE there, the new checkout fails for one user in twenty.
+import { existsSync } from "node:fs";
+import { createServer } from "node:http";
+import { FlagdProvider } from "@openfeature/flagd-provider";
+import { OpenFeature } from "@openfeature/server-sdk";
+
+const { PORT, FLAG_KEY = "new-checkout", SYNC_PORT, FLAG_SET = "default", HARM_FILE = "" } = process.env;
+const USERS = 5_000;
+const HARM = 0.05;
+
+const provider = new FlagdProvider({
+  resolverType: "in-process",
+  host: "127.0.0.1",
+  port: Number(SYNC_PORT),
+  selector: `flagSetId=${FLAG_SET}`,
+  retryBackoffMaxMs: 1_000,
+});
+let ready = false;
+OpenFeature.setProviderAndWait(provider).then(
+  () => {
+    ready = true;
+  },
+  () => process.exit(1),
+);
+const client = OpenFeature.getClient();
+const requests = new Map();
+
+function count(variant, status) {
+  const labels = `status="${status}",feature_flag_key="${FLAG_KEY}",feature_flag_variant="${variant}"`;
+  requests.set(labels, (requests.get(labels) ?? 0) + 1);
+}
+
+function metrics() {
+  const lines = [...requests].map(([labels, value]) => `http_requests_total{${labels}} ${value}`);
+  return `# TYPE http_requests_total counter\n${lines.join("\n")}\n`;
+}
+
+const server = createServer(async (request, response) => {
+  if (request.url === "/metrics") return response.setHeader("content-type", "text/plain; version=0.0.4").end(metrics());
+  if (request.url === "/ready") return response.writeHead(ready ? 200 : 503).end();
+  const targetingKey = request.headers["x-user"] ?? `user-${Math.floor(Math.random() * USERS)}`;
+  const { value, variant = "default" } = await client.getBooleanDetails(FLAG_KEY, false, { targetingKey });
+  const harmed = value && existsSync(HARM_FILE) && Math.random() < HARM;
+  count(variant, harmed ? 500 : 200);
+  response.writeHead(harmed ? 500 : 200, { "x-version": variant, "content-type": "text/plain" }).end(`${variant}\n`);
+});
+server.keepAliveTimeout = 75_000;
+process.on("SIGTERM", () => process.exit(0));
+server.listen(Number(PORT), "127.0.0.1");
