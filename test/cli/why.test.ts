@@ -41,7 +41,7 @@ describe("why says in a paragraph", () => {
       given: told(rollout(PAUSED, "WaitingForApproval")),
       expect:
         "Rollout shop/web is Paused at step 2 of 5: revision v2 (shop/web:v2) has 25 % of the traffic, stable v1 (shop/web:v1) the rest. " +
-        "Waiting for approval at 25 %; promote to go on. A pause without a time: a person decides. " +
+        "Waiting for approval at 25 %; promote to go on. A pause without a time, or an approval before the first step: a person decides. " +
         "What to do: `kubectl zenith promote web` or `kubectl zenith abort web`.",
     },
     "what was measured, and what it means": {

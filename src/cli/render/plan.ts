@@ -25,7 +25,7 @@ export function renderPlan(planned: Planned, style: Style): string[] {
   const { rollout, about, forecast, verbose } = planned;
   const { metadata } = rollout;
   const settings = settingsOf(rollout);
-  const rows = forecast.moments.filter((moment) => verbose || isTelling(moment));
+  const rows = forecast.moments.filter((moment, i, all) => verbose || isTelling(moment, all[i - 1]));
   const lines = rows.map((moment, i) => [
     duration(moment.atMs),
     moment.stage === "Stepping" ? `${moment.stepIndex + 1}/${settings.steps.length}` : "",
@@ -47,8 +47,10 @@ export function renderPlan(planned: Planned, style: Style): string[] {
   ];
 }
 
-/** Passes in which something is done, or a wait begins that belongs to the walk. */
-function isTelling({ writes, reason, phase }: Moment): boolean {
+/** Passes in which something is done, or a wait begins that belongs to the walk. A bake begins once, however it is worded. */
+function isTelling({ writes, reason, phase }: Moment, before: Moment | undefined): boolean {
+  const bakesOn = reason === "Baking" && before?.reason === "Baking" && before.writes.length === 0;
+  if (bakesOn && writes.length === 0) return false;
   const waits = ["Pausing", "Analysing", "Healthy", "Baking"].includes(reason);
   return writes.length > 0 || waits || phase === "Paused" || phase === "Failed" || phase === "Reverted";
 }

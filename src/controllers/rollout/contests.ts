@@ -1,7 +1,7 @@
-import { describeRef, type KubeObject, type ObjectRef } from "../../api/kubernetes.ts";
+import { describeRef, type KubeObject, type ObjectRef, refOf } from "../../api/kubernetes.ts";
 import type { Write } from "../../core/plan.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
-import { FIELD_MANAGER, type Resources } from "../../kube/resource.ts";
+import { FIELD_MANAGER } from "../../kube/resource.ts";
 import type { Written } from "../awaited.ts";
 import type { Key } from "../key.ts";
 
@@ -23,17 +23,16 @@ interface Quarrel {
 
 /** Who keeps resetting which of a Rollout's routes and Services. */
 export class Contests {
-  readonly #resources: Resources;
   readonly #nowMs: () => number;
   readonly #quarrels = new Map<Key, Map<string, Quarrel>>();
 
-  constructor(resources: Resources, nowMs: () => number) {
-    this.#resources = resources;
+  constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }
 
-  /** Counts what was written once more as it had been written before. */
-  async note(key: Key, writes: readonly Write[], written: Written): Promise<void> {
+  /** Counts what was written once more as it had been written before.
+   * @param snapshot what was read: our write takes the other's entry out of managedFields */
+  note(key: Key, snapshot: Snapshot, writes: readonly Write[], written: Written): void {
     const nowMs = this.#nowMs();
     for (const write of writes) {
       if (write.verb !== "jsonPatch" || write.shared === undefined || write.together !== undefined) continue;
@@ -44,7 +43,7 @@ export class Contests {
       const last = known.get(describeRef(ref));
       const before = last?.why === why ? last : undefined;
       const atMs = [...(before?.atMs ?? []).filter((ms) => nowMs - ms < WINDOW_MS), nowMs];
-      const by = atMs.length < REPAIRS ? undefined : (before?.by ?? (await this.#culprit(ref)));
+      const by = atMs.length < REPAIRS ? undefined : (before?.by ?? culpritOf(snapshot, ref));
       known.set(describeRef(ref), { ref, why, atMs, ...(by === undefined ? {} : { by }) });
     }
   }
@@ -61,13 +60,15 @@ export class Contests {
   forget(key: Key): void {
     this.#quarrels.delete(key);
   }
+}
 
-  /** Who else wrote the object last, by its managedFields: read live, as this is rare. */
-  async #culprit(ref: ObjectRef): Promise<string> {
-    const object = await this.#resources.get<KubeObject>(ref).catch(() => undefined);
-    const others = (object?.metadata.managedFields ?? []).filter(
-      ({ manager, subresource }) => manager !== FIELD_MANAGER && subresource === undefined,
-    );
-    return others.toSorted((a, b) => (b.time ?? "").localeCompare(a.time ?? ""))[0]?.manager ?? "unknown";
-  }
+/** Who else wrote the object last. */
+function culpritOf({ service, canaryService, routes }: Snapshot, ref: ObjectRef): string {
+  const object = [service, canaryService, ...routes.map((route) => route.object)].find(
+    (one: KubeObject | undefined) => one !== undefined && describeRef(refOf(one)) === describeRef(ref),
+  );
+  const others = (object?.metadata.managedFields ?? []).filter(
+    ({ manager, subresource }) => manager !== FIELD_MANAGER && subresource === undefined,
+  );
+  return others.toSorted((a, b) => (b.time ?? "").localeCompare(a.time ?? ""))[0]?.manager ?? "unknown";
 }

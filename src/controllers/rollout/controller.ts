@@ -90,7 +90,7 @@ export class RolloutController {
     this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#passes.add(key));
     this.#templates = new TemplateCheck(shell.resources, () => shell.clock.monotonicMs());
     this.#preflight = new Preflight(shell.metrics, (key) => this.#passes.add(key));
-    this.#contests = new Contests(shell.resources, () => shell.clock.monotonicMs());
+    this.#contests = new Contests(() => shell.clock.monotonicMs());
     this.#gateMetrics = new GateMetrics(shell.metrics, shell.clock, (key) => this.#passes.add(key));
     this.#listen();
   }
@@ -192,7 +192,7 @@ export class RolloutController {
     }
     const { written, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
-    await this.#contests.note(key, plan.writes, written);
+    this.#contests.note(key, snapshot, plan.writes, written);
     this.#report(key, snapshot, plan);
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);

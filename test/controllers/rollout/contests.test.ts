@@ -1,51 +1,41 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { describeRef } from "../../../src/api/kubernetes.ts";
 import type { Written } from "../../../src/controllers/awaited.ts";
 import { Contests } from "../../../src/controllers/rollout/contests.ts";
 import type { Write } from "../../../src/core/plan.ts";
-import { defineResource, Resources } from "../../../src/kube/resource.ts";
-import { json, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
+import type { Snapshot } from "../../../src/core/rollout/snapshot.ts";
 
-defineResource("v1", "Service", "services");
 const ref = { apiVersion: "v1", kind: "Service", namespace: "shop", name: "web" };
 const KEY = "shop/web";
-let server: ScriptedServer;
+const managedFields = [
+  { manager: "kubectl", time: "2026-01-01T00:00:00Z" },
+  { manager: "helm", time: "2026-01-01T00:01:00Z" },
+  { manager: "zenith", time: "2026-01-01T00:02:00Z" },
+  { manager: "kubelet", time: "2026-01-01T00:03:00Z", subresource: "status" },
+];
+const service = { apiVersion: "v1", kind: "Service", metadata: { ...ref, managedFields }, spec: {} };
+const snapshot = { service, routes: [] } as unknown as Snapshot;
 let contests: Contests;
 let nowMs: number;
 
-beforeEach(async () => {
-  server = await startScriptedServer();
-  const managedFields = [
-    { manager: "kubectl", time: "2026-01-01T00:00:00Z" },
-    { manager: "helm", time: "2026-01-01T00:01:00Z" },
-    { manager: "zenith", time: "2026-01-01T00:02:00Z" },
-    { manager: "kubelet", time: "2026-01-01T00:03:00Z", subresource: "status" },
-  ];
-  server.play(
-    json(200, {
-      apiVersion: "v1",
-      kind: "Service",
-      metadata: { name: "web", namespace: "shop", resourceVersion: "1", managedFields },
-    }),
-  );
+beforeEach(() => {
   nowMs = 0;
-  contests = new Contests(new Resources(server.client()), () => nowMs);
+  contests = new Contests(() => nowMs);
 });
-afterEach(() => server.stop());
 
-async function repair(times: number, everyMs: number, more: Partial<Write> = {}): Promise<void> {
+function repair(times: number, everyMs: number, more: Partial<Write> = {}): void {
   const write = { verb: "jsonPatch", ref, operations: [], resourceVersion: "1", why: "select v1", shared: ["/spec"] };
   const written: Written = new Map([[describeRef(ref), { ref, version: "2" }]]);
   for (let i = 0; i < times; i++) {
     nowMs += everyMs;
-    await contests.note(KEY, [{ ...write, ...more } as Write], written);
+    contests.note(KEY, snapshot, [{ ...write, ...more } as Write], written);
   }
 }
 
-test("ten repairs within half a minute are a quarrel with whoever wrote last, told until half a minute after the last", async () => {
-  await repair(9, 1_000);
+test("ten repairs within half a minute are a quarrel with whoever wrote last, told until half a minute after the last", () => {
+  repair(9, 1_000);
   expect(contests.view(KEY)).toBeUndefined();
-  await repair(1, 1_000);
+  repair(1, 1_000);
   expect(contests.view(KEY)).toEqual({ what: 'Service "web"', by: "helm", leftMs: 30_000 });
   nowMs += 29_999;
   expect(contests.view(KEY)).toMatchObject({ by: "helm", leftMs: 1 });
@@ -53,19 +43,19 @@ test("ten repairs within half a minute are a quarrel with whoever wrote last, to
   expect(contests.view(KEY)).toBeUndefined();
 });
 
-test("a GitOps tool that resets every five seconds is none", async () => {
-  await repair(100, 5_000);
+test("a GitOps tool that resets every five seconds is none", () => {
+  repair(100, 5_000);
   expect(contests.view(KEY)).toBeUndefined();
 });
 
-test("neither are the steps of a release, nor a breach", async () => {
-  for (let i = 0; i < 50; i++) await repair(1, 100, { why: `give the canary ${i} %` });
-  await repair(50, 100, { together: "breach" });
+test("neither are the steps of a release, nor a breach", () => {
+  for (let i = 0; i < 50; i++) repair(1, 100, { why: `give the canary ${i} %` });
+  repair(50, 100, { together: "breach" });
   expect(contests.view(KEY)).toBeUndefined();
 });
 
-test("what is forgotten is no quarrel any more", async () => {
-  await repair(10, 100);
+test("what is forgotten is no quarrel any more", () => {
+  repair(10, 100);
   contests.forget(KEY);
   expect(contests.view(KEY)).toBeUndefined();
 });
