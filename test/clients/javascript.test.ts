@@ -109,8 +109,9 @@ describe.each(TOLD)("the JavaScript server SDK with %s", (name) => {
     );
     expect(await client.getBooleanValue("told", true)).toBe(false);
     lab.put("told", { strategy: { allAtOnce: { variant: "on" } } });
-    await eventually("it is told", async () => changed.includes("told"));
-    expect(await client.getBooleanValue("told", false)).toBe(true);
+    // A stream names every flag when it begins, which may be seen only now: what tells is the value, which was kept.
+    await eventually("it is told", () => client.getBooleanValue("told", false));
+    expect(changed).toContain("told");
   });
 
   test("trap 2: comes back within two seconds after a restart, with no other value meanwhile, and hears of changes again", async () => {
