@@ -7,6 +7,7 @@ import { historyCommand } from "./commands/history.ts";
 import { killCommand } from "./commands/kill.ts";
 import { lintCommand } from "./commands/lint.ts";
 import { planCommand } from "./commands/plan.ts";
+import { preflightCommand } from "./commands/preflight.ts";
 import { statusCommand } from "./commands/status.ts";
 import { verbCommands } from "./commands/verbs.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -39,6 +40,7 @@ export function makeProgram(bind: Bind): Command {
     statusCommand(bind),
     whyCommand(bind),
     planCommand(bind),
+    preflightCommand(bind),
     deployCommand(bind),
     ...verbCommands(bind),
     historyCommand(bind),

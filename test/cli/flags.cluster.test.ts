@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { applyCrds, startOperator } from "../cluster/playground.ts";
+import { KubectlZenith } from "./kubectl-zenith.ts";
+
+/** Flags and KillSwitches by `kubectl zenith`, with the real kubectl and the real API server. */
+let cluster: Cluster;
+let zenith: KubectlZenith;
+
+const FLAGS = `
+apiVersion: zenith.sh/v1alpha1
+kind: FeatureFlag
+metadata: {name: new-checkout, labels: {app: web}}
+spec:
+  rules: [{name: beta, when: [{attribute: plan, in: [pro]}], serve: "on"}]
+  strategy: {canary: {variant: "on", steps: [{weight: 25}, {pause: {}}], analysis: {disabled: true}}}
+---
+apiVersion: zenith.sh/v1alpha1
+kind: FeatureFlag
+metadata: {name: banner, labels: {app: web}}
+spec: {strategy: {allAtOnce: {variant: "on"}}}
+`;
+
+beforeAll(async () => {
+  cluster = await startCluster({ kwok: false, controllers: false, scheduler: false });
+  await applyCrds(cluster);
+  zenith = await KubectlZenith.install(cluster);
+  await startOperator(cluster);
+  await cluster.apply(FLAGS);
+}, 1_200_000);
+
+afterAll(async () => {
+  zenith?.uninstall();
+  await cluster?.stop();
+});
+
+async function says(...args: string[]): Promise<string> {
+  return await zenith.says(...args);
+}
+
+async function until(isThere: () => Promise<boolean>, patienceMs = 30_000): Promise<void> {
+  for (const end = performance.now() + patienceMs; !(await isThere()); ) {
+    if (performance.now() > end) throw new Error(`Waited ${patienceMs / 1000} s in vain`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+describe("kubectl zenith flag", () => {
+  test("get lists what users get", async () => {
+    await until(async () => (await says("flag", "get")).includes("Paused"));
+    expect(await says("flag", "get")).toMatch(
+      /^NAME +STATUS +SERVES +STRATEGY +STEP .*\nbanner +Healthy +on +allAtOnce .*\nnew-checkout +Paused +on 25%, off 75%, and rules +canary +2\/\d/,
+    );
+    expect(await says("flag", "get", "-o", "name")).toBe(
+      "featureflag.zenith.sh/banner\nfeatureflag.zenith.sh/new-checkout",
+    );
+  });
+
+  test("get shows one, and explain what decides", async () => {
+    expect(await says("flag", "get", "new-checkout")).toMatch(
+      /^FeatureFlag default\/new-checkout: Paused\nwaiting for approval.*\n\nServes +on 25%, off 75%, and rules\n/,
+    );
+    expect(await says("flag", "explain", "new-checkout", "-u", "alice", "-a", "plan=pro")).toMatch(
+      /\n→ 4 +rule beta +"on" where plan in pro\n.*\n\n"on": true$/s,
+    );
+  });
+
+  test("eval gives the same user the same variant", async () => {
+    const evaluated = async (user: string) => await says("flag", "eval", "new-checkout", "-u", user);
+    const first = await evaluated("user-1");
+    expect(await evaluated("user-1")).toBe(first);
+    expect(first).toMatch(/^"(on|off)": (true|false)$/);
+  });
+
+  test("promote goes past the pause, and abort makes it safe", async () => {
+    expect(await says("promote", "flag/new-checkout")).toBe(
+      "featureflag.zenith.sh/new-checkout: promote accepted: it goes past the present wait",
+    );
+    await until(async () => /new-checkout +\S+ +on, and rules/.test(await says("flag", "get")));
+    expect(await says("abort", "zff/new-checkout")).toContain("abort accepted");
+    await until(async () => (await says("flag", "get")).includes("off (reverted)"));
+    const { code, stderr } = await zenith.run(["abort", "flag/new-checkout"]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "Error: abort was refused: it is taken back already\nHint: kubectl zenith flag get new-checkout\n",
+    });
+  });
+});
+
+describe("kubectl zenith kill", () => {
+  test("--dry-run shows what it would stop, and stops nothing", async () => {
+    const said = await says("kill", "fire", "-l", "app=web", "--reason", "errors", "--for", "1h", "--dry-run");
+    expect(said).toMatch(/kind: KillSwitch\n/);
+    expect(said).toMatch(/killswitch\.zenith\.sh\/fire: would stop 2 flags \(banner, new-checkout\) made safe$/);
+    expect((await zenith.run(["kill"])).stderr).toBe("There are no KillSwitches in namespace default.\n");
+  });
+
+  test("makes flags safe until it is released", async () => {
+    expect(await says("kill", "fire", "-l", "app=web", "--reason", "errors", "--for", "1h")).toBe(
+      "killswitch.zenith.sh/fire: stops 2 flags (banner, new-checkout) made safe",
+    );
+    await until(async () => /banner +Killed +off \(killed\)/.test(await says("flag", "get")));
+    expect(await says("kill")).toMatch(
+      /^NAME +STATUS .*\nfire +Active +safe +- +2 flags, 0 Rollouts +(59m|60m|1h)\S* .* errors$/,
+    );
+    expect(await says("flag", "eval", "banner")).toBe('"off": false');
+    expect(await says("kill", "fire", "--release")).toContain("released");
+    await until(async () => /banner +Healthy +on /.test(await says("flag", "get")));
+  });
+
+  test("a name that is taken is refused in a sentence", async () => {
+    await says("kill", "twice", "--all", "--reason", "x", "--rollouts", "hold");
+    const { code, stderr } = await zenith.run(["kill", "twice", "--all", "--reason", "x"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^Error: killswitches\.zenith\.sh "twice" already exists\n/);
+    await says("kill", "twice", "--release");
+  });
+});
+
+describe("completion", () => {
+  test("knows names, by kubectl's own __complete", async () => {
+    zenith.installCompletion(await says("completion", "kubectl"));
+    const { stdout } = await zenith.kubectl(["__complete", "zenith", "flag", "get", "ne"]);
+    expect(stdout).toBe("new-checkout\n:4\n");
+  });
+});
