@@ -85,7 +85,7 @@ export function makeStores({ gates }: Extent): { readonly sources: Sources; read
     replicaSets: cache<ReplicaSet>(TYPES.replicaSets, label, ours),
     revisions: cache<ControllerRevision>(TYPES.revisions, label, ours),
     pods: cache<Pod>(TYPES.pods, label, ours),
-    services: cache<Service>(TYPES.services, {}),
+    services: cache<Service>(TYPES.services, {}, { managers: writers }),
     slices: cache<EndpointSlice>(TYPES.slices, { service: byService }),
     autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { target: byScaleTarget }),
     // A cluster that is upgraded may get their definitions after the operator.
@@ -93,7 +93,7 @@ export function makeStores({ gates }: Extent): { readonly sources: Sources; read
     segments: cache<FlagSegment>(TYPES.segments, {}, { optional: true }),
     kills: cache<KillSwitch>(TYPES.kills, { namespace: byNamespace }, { optional: true }),
     ...(gates ? { configMaps: cache<ConfigMap>(TYPES.configMaps, {}, { labelSelector: LABEL_GATE }) } : {}),
-    routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true })])),
+    routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true, managers: writers })])),
   };
   return { sources, parts };
 }

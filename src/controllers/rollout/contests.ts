@@ -1,4 +1,5 @@
 import { describeRef, type KubeObject, type ObjectRef, refOf } from "../../api/kubernetes.ts";
+import { lastEditor } from "../../core/flags/control/writers.ts";
 import type { Write } from "../../core/plan.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import { FIELD_MANAGER } from "../../kube/resource.ts";
@@ -62,13 +63,10 @@ export class Contests {
   }
 }
 
-/** Who else wrote the object last. */
+/** Who else wrote the object's spec last. */
 function culpritOf({ service, canaryService, routes }: Snapshot, ref: ObjectRef): string {
   const object = [service, canaryService, ...routes.map((route) => route.object)].find(
     (one: KubeObject | undefined) => one !== undefined && describeRef(refOf(one)) === describeRef(ref),
   );
-  const others = (object?.metadata.managedFields ?? []).filter(
-    ({ manager, subresource }) => manager !== FIELD_MANAGER && subresource === undefined,
-  );
-  return others.toSorted((a, b) => (b.time ?? "").localeCompare(a.time ?? ""))[0]?.manager ?? "unknown";
+  return (object && lastEditor(object, FIELD_MANAGER)) ?? "unknown";
 }

@@ -1,18 +1,27 @@
 import { beforeEach, expect, test } from "vitest";
-import { describeRef } from "../../../src/api/kubernetes.ts";
+import { describeRef, type ManagedFieldsEntry } from "../../../src/api/kubernetes.ts";
 import type { Written } from "../../../src/controllers/awaited.ts";
 import { Contests } from "../../../src/controllers/rollout/contests.ts";
+import { writers } from "../../../src/core/flags/control/writers.ts";
 import type { Write } from "../../../src/core/plan.ts";
 import type { Snapshot } from "../../../src/core/rollout/snapshot.ts";
 
 const ref = { apiVersion: "v1", kind: "Service", namespace: "shop", name: "web" };
 const KEY = "shop/web";
-const managedFields = [
-  { manager: "kubectl", time: "2026-01-01T00:00:00Z" },
-  { manager: "helm", time: "2026-01-01T00:01:00Z" },
-  { manager: "zenith", time: "2026-01-01T00:02:00Z" },
-  { manager: "kubelet", time: "2026-01-01T00:03:00Z", subresource: "status" },
-];
+const entry = (manager: string, second: number, subresource?: string): ManagedFieldsEntry => ({
+  manager,
+  operation: "Update",
+  time: `2026-01-01T00:00:0${second}Z`,
+  fieldsV1: { "f:spec": { "f:selector": {} } },
+  ...(subresource === undefined ? {} : { subresource }),
+});
+// As the caches keep them.
+const managedFields = writers([
+  entry("kubectl", 0),
+  entry("helm", 1),
+  entry("zenith", 2),
+  entry("kubelet", 3, "status"),
+]);
 const service = { apiVersion: "v1", kind: "Service", metadata: { ...ref, managedFields }, spec: {} };
 const snapshot = { service, routes: [] } as unknown as Snapshot;
 let contests: Contests;

@@ -20,9 +20,10 @@ export function writers(entries: readonly ManagedFieldsEntry[]): readonly Manage
   });
 }
 
-/** Who last wrote the spec. */
-export function lastEditor(object: KubeObject): string | undefined {
-  return last(object, ownsSpec);
+/** Who last wrote the spec.
+ * @param but whose own writes do not count */
+export function lastEditor(object: KubeObject, but?: string): string | undefined {
+  return last(object, (entry) => ownsSpec(entry) && entry.manager !== but);
 }
 
 /** Who last wrote a request. */
