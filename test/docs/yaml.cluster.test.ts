@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 
 /** Every YAML block of the README and of docs/ is applied, as it stands, to a real API server that has our definitions. */
@@ -28,7 +29,13 @@ beforeAll(async () => {
   await cluster.applyGatewayApi();
   await cluster.kubectl(["apply", "-k", "crds"]);
   await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  for (const namespace of new Set(blocks.flatMap(namespacesOf))) await cluster.kubectl(["create", "ns", namespace]);
 });
+
+/** Those that a reader is supposed to have. */
+function namespacesOf({ yaml }: Block): string[] {
+  return parseAllDocuments(yaml).flatMap((document) => document.getIn(["metadata", "namespace"]) ?? []) as string[];
+}
 afterAll(async () => await cluster?.stop());
 
 test("there are some", () => expect(blocks.length).toBeGreaterThan(4));
