@@ -282,6 +282,14 @@ function rightOf({ verb, objectRef }: AuditEvent): string {
 /** Asked for by admission alone, for a ReplicaSet whose owner reference holds a foreground delete up. */
 const BY_ADMISSION = "update zenith.sh/rollouts/finalizers";
 
+/** What Git applies too is read anew where someone wrote between two patches of ours, which no story can bring about at will. */
+const AFTER_A_RACE = [
+  "get /services",
+  "get apps/deployments",
+  "get gateway.networking.k8s.io/grpcroutes",
+  "get gateway.networking.k8s.io/httproutes",
+];
+
 describe("the rights of the operator", () => {
   test("lack nothing", () => {
     expect(refusals("operator")).toEqual([]);
@@ -305,7 +313,9 @@ describe("the rights of the operator", () => {
     await operator?.running.stop(); // A watch stands in the audit log once it has ended.
     const [all, used] = [await granted("operator"), usedBy("operator")];
     expect(all.length).toBeGreaterThan(30);
-    expect(all.filter((right) => right !== BY_ADMISSION && !used.includes(right))).toEqual([]);
+    const unseen = [BY_ADMISSION, ...AFTER_A_RACE];
+    expect(all).toEqual(expect.arrayContaining(unseen));
+    expect(all.filter((right) => !unseen.includes(right) && !used.includes(right))).toEqual([]);
     expect(used.filter((right) => !all.includes(right))).toEqual([]);
   });
 });
