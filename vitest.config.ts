@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** Hundred thousands of users, and simulated releases by the thousand: not within the minute of `npm run ok`. */
+const LONG = ["test/core/flags/assignment.test.ts", "test/simulation/simulation.test.ts"];
+
 export default defineConfig({
   test: {
     projects: [
@@ -7,9 +10,17 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/**/*.cluster.test.ts", "test/clients/**"],
+          exclude: ["test/**/*.cluster.test.ts", "test/clients/**", ...LONG],
           testTimeout: 30_000,
           maxWorkers: 3, // Many of them wait for sockets and timers.
+          isolate: false, // Half of the time would go into loading the same modules for each file.
+        },
+      },
+      {
+        test: {
+          name: "long",
+          include: LONG,
+          testTimeout: 120_000,
         },
       },
       {

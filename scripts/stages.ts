@@ -29,6 +29,7 @@ export const fastStages: readonly Stage[] = [
 
 /** What takes longer: a thousand simulated releases, and everything on a real control plane. */
 export const slowStages: readonly Stage[] = [
+  { title: "Long unit tests", command: ["vitest", "run", "--project", "long", ...REPORTERS], vitest: true },
   { title: "Simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000"] },
   {
     title: "Real OpenFeature clients",

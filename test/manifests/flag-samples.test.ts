@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { FeatureFlag } from "../../src/api/feature-flag.ts";
 import type { FlagSegment } from "../../src/api/flag-segment.ts";
@@ -34,6 +34,9 @@ const ask = (name: string, active: readonly KillSwitch[] = []) =>
 
 beforeAll(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
+});
+afterAll(() => {
+  vi.useRealTimers();
 });
 
 test("there are fifteen files, of every strategy, class, type and visibility", () => {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { stringify } from "yaml";
 import { rampHash, servedHash } from "../../../src/core/flags/hashes.ts";
 import { flagSettingsOf } from "../../../src/core/flags/settings.ts";
@@ -16,6 +16,9 @@ const HOUR = 3_600_000;
 
 beforeAll(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
+});
+afterAll(() => {
+  vi.useRealTimers();
 });
 
 const contexts: readonly Context[] = EVERYONE.map((targetingKey) => ({ targetingKey }));

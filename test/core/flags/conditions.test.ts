@@ -1,10 +1,13 @@
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Ask, type Context, definitionOf, evaluator } from "./evaluate.ts";
 import { aFlag, aSegment } from "./flag.ts";
 
 /** What each condition makes of what programs send: in code that flagd-core generates, and interpreted. */
 beforeAll(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
+});
+afterAll(() => {
+  vi.useRealTimers();
 });
 
 const when = (clause: string) => `rules: [{when: [${clause}], serve: "on"}]`;

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
 import { rampHash, servedHash } from "../../../src/core/flags/hashes.ts";
 import { flagSettingsOf } from "../../../src/core/flags/settings.ts";
@@ -41,6 +41,9 @@ function compiledOf({ spec, labels = {}, segments = {}, others = {}, kills = [],
 
 beforeAll(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
+});
+afterAll(() => {
+  vi.useRealTimers();
 });
 
 test("there are some", () => expect(files.length).toBeGreaterThanOrEqual(15));

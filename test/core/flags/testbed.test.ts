@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Context, definitionOf, evaluator } from "./evaluate.ts";
 import { aFlag, aSegment } from "./flag.ts";
 
@@ -9,6 +9,9 @@ import { aFlag, aSegment } from "./flag.ts";
  */
 beforeAll(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
+});
+afterAll(() => {
+  vi.useRealTimers();
 });
 
 const named = (...names: string[]) => `variants: {string: {${names.map((name) => `${name}: ${name}`).join(", ")}}}`;

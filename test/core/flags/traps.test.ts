@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { stringify } from "yaml";
 import type { Logic } from "../../../src/core/flags/definition.ts";
 import { servedHash } from "../../../src/core/flags/hashes.ts";
@@ -14,6 +14,9 @@ import { placeOf } from "./murmur.ts";
  */
 beforeAll(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
+});
+afterAll(() => {
+  vi.useRealTimers();
 });
 
 const byHand = (fractional: Logic, variants: object = { on: "1", off: "0" }): Ask =>

@@ -142,11 +142,11 @@ describe("all flags", () => {
 
   test("are new ones when only time has passed: the tag covers what a ramp does by itself", async () => {
     lab = await startOfrep();
-    const inASecond = Math.floor(Date.now() / 1_000) + 1;
-    const targeting = { if: [{ ">=": [{ var: "$flagd.timestamp" }, inASecond] }, "on", "off"] };
+    const soon = Math.floor(Date.now() / 1_000) + 3; // The first answer must be there by then.
+    const targeting = { if: [{ ">=": [{ var: "$flagd.timestamp" }, soon] }, "on", "off"] };
     lab.store.put(aFlag("a", { definition: { targeting } }));
     const before = await ask(lab, undefined, pro);
-    await new Promise((resolve) => setTimeout(resolve, inASecond * 1_000 - Date.now() + 20));
+    await new Promise((resolve) => setTimeout(resolve, soon * 1_000 - Date.now() + 20));
     const after = await ask(lab, undefined, pro, { "if-none-match": before.headers.get("etag") ?? "" });
     expect([before.body.flags, after.status, after.body.flags]).toMatchObject([
       [{ value: false }],
