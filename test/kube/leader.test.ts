@@ -242,6 +242,7 @@ describe("Elector", () => {
     await a.pass(1_000);
     const b = new Candidate("b");
     const waiting = b.elector.acquire(stop.signal);
+    await b.settle(); // It knows that it waits.
     server.play(saysNothing);
     await a.clock.advance(2_000); // Its renewal is under way.
     stop.abort();
