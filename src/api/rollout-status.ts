@@ -78,6 +78,19 @@ export const rolloutStatus = z.object({
     .max(16)
     .optional()
     .meta({ description: "How the gates of the last release stood before its first step." }),
+  report: z
+    .object({
+      revision: text(63),
+      images: z.array(text(1024)).max(16),
+      result: text(32),
+      startedAt: text(40).optional(),
+      at: text(40),
+      criteria: z
+        .array(z.object({ name: text(32), wanted: text(320), measured: text(1024), outcome: text(16) }))
+        .max(16),
+    })
+    .optional()
+    .meta({ description: "The last release that was decided: what was wanted of it, and what was measured." }),
   history: z
     .array(
       z.object({

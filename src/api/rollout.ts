@@ -217,8 +217,8 @@ export const rolloutSpec = z
       .optional(),
     objectives: z
       .object({
-        errorRate: percentText("Share of failed requests.").optional(),
-        p95: latencyText("The slowest that 95 % of requests may be.").optional(),
+        errorRate: percentText("Share of failed requests, in the bake.").meta(unlessSaid("0.1%")).optional(),
+        p95: latencyText("The slowest that 95 % of requests may be, in the bake.").meta(unlessSaid("200ms")).optional(),
       })
       .optional()
       .meta({ description: "What the report at the end is measured by; never a reason to revert." }),

@@ -8,6 +8,7 @@ import { killCommand } from "./commands/kill.ts";
 import { lintCommand } from "./commands/lint.ts";
 import { planCommand } from "./commands/plan.ts";
 import { preflightCommand } from "./commands/preflight.ts";
+import { reportCommand } from "./commands/report.ts";
 import { statusCommand } from "./commands/status.ts";
 import { verbCommands } from "./commands/verbs.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -44,6 +45,7 @@ export function makeProgram(bind: Bind): Command {
     deployCommand(bind),
     ...verbCommands(bind),
     historyCommand(bind),
+    reportCommand(bind),
     lintCommand(bind),
     flagCommand(bind),
     killCommand(bind),

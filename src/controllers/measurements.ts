@@ -1,7 +1,8 @@
 import type { AnalysisMemory, MetricsView } from "../core/analysis/memory.ts";
-import type { Reading } from "../core/analysis/model.ts";
+import type { QuantileAnswer, Reading } from "../core/analysis/model.ts";
+import { optional } from "../core/optional.ts";
 import type { Clock } from "../kube/clock.ts";
-import { type MeasureRequest, measure } from "../metrics/measure.ts";
+import { type MeasureRequest, measure, measureP95 } from "../metrics/measure.ts";
 import type { MetricsSource } from "../metrics/prometheus.ts";
 import type { Key } from "./key.ts";
 
@@ -10,10 +11,13 @@ export interface Inquiry {
   readonly memory: AnalysisMemory;
   readonly intervalMs: number;
   readonly request: () => MeasureRequest;
+  /** Since when the 95th percentile is wanted too, for the report; left out where it is not. Milliseconds since epoch. */
+  readonly p95FromMs?: number;
 }
 
 interface Entry {
   readings: readonly Reading[];
+  p95?: QuantileAnswer;
   memory: AnalysisMemory;
   askedMs?: number; // monotonic
   asking?: Promise<void>;
@@ -41,7 +45,8 @@ export class Measurements {
     return {
       source: this.#source === undefined ? { kind: "none" } : { kind: "ready" },
       readings,
-      ...(entry === undefined ? {} : { memory: entry.memory }),
+      ...optional("p95", entry?.p95),
+      ...optional("memory", entry?.memory),
     };
   }
 
@@ -78,10 +83,15 @@ export class Measurements {
     if (entry !== undefined && entry.readings.length === 0) entry.readings = readings;
   }
 
-  async #ask(key: Key, entry: Entry, source: MetricsSource, { memory, request }: Inquiry): Promise<void> {
-    const readings = await measure(source, request());
+  async #ask(key: Key, entry: Entry, source: MetricsSource, inquiry: Inquiry): Promise<void> {
+    const { memory, p95FromMs } = inquiry;
+    const request = inquiry.request();
+    const p95 = p95FromMs === undefined ? undefined : measureP95(source, request, p95FromMs);
+    const [readings, quantile] = await Promise.all([measure(source, request), p95]);
     if (this.#entries.get(key) !== entry || entry.memory.subject !== memory.subject) return;
     entry.readings = readings;
+    if (quantile === undefined) delete entry.p95;
+    else entry.p95 = quantile;
     this.#onAnswer(key);
   }
 }

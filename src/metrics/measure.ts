@@ -1,6 +1,6 @@
-import type { MetricSpec, Reading } from "../core/analysis/model.ts";
+import type { MetricSpec, QuantileAnswer, Reading } from "../core/analysis/model.ts";
 import type { Answer } from "./answer.ts";
-import { boundaryOf } from "./histogram.ts";
+import { boundaryOf, quantileOfClassic } from "./histogram.ts";
 import type { MetricsSource } from "./prometheus.ts";
 import type { CannotSeparate, Labels, SeriesQuery, SourceQueries } from "./queries.ts";
 import { sideRows, sidesOf, slowSides } from "./sides.ts";
@@ -95,6 +95,31 @@ async function measureLatency(
       ? {}
       : { inexact: `${spec.maxMs} ms lies between two buckets, judged at ${boundary.value * query.unitMs} ms` };
   return { kind: "counters", metric: spec.name, ...slowSides(query, answer.series), ...inexact };
+}
+
+const P95 = 0.95;
+
+/**
+ * The 95th percentile of the response times of the release's own side, over a long while; one request. Never throws.
+ * @param fromMs milliseconds since epoch
+ */
+export async function measureP95(
+  source: MetricsSource,
+  { queries, nowMs, signal }: MeasureRequest,
+  fromMs: number,
+): Promise<QuantileAnswer> {
+  const unknown = (message: string) => ({ kind: "unknown", message }) as const;
+  if (queries.kind === "cannotSeparate") return unknown(queries.message);
+  const { metric, matchers, sideLabel, canary, unitMs } = queries.latency;
+  const window = `${Math.max(nowMs - fromMs, 1000)}ms`;
+  const promql = `sum by (le) (increase(${metric}{${matchers},${sideLabel}=~${quoted(canary)}}[${window}]))`;
+  const answer = await source.query(promql, nowMs, signal);
+  if (answer.kind === "refused" || answer.kind === "unavailable") return unknown(answer.message);
+  if (answer.kind !== "vector") return unknown(`Prometheus answered with a ${answer.kind}`);
+  const counts = answer.series.map(({ labels, sample }) => [labels.le ?? "", sample[1]] as const);
+  const found = quantileOfClassic(counts, P95);
+  if (found === undefined) return unknown(`no request was counted in ${metric}`);
+  return { kind: "measured", ms: found.value * unitMs, ...(found.atLeast === true ? { atLeast: true } : {}) };
 }
 
 /** Without a histogram: the quantile as the pods themselves say it, of each side the slowest pod's. */

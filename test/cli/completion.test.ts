@@ -9,7 +9,7 @@ const words = (...typed: string[]) => complete(program, typed).candidates.map(({
 
 describe("complete()", () => {
   test("offers commands, and those below them", () => {
-    expect(words("re")).toEqual(["resume", "retry"].concat(words("re").filter((word) => word === "report")).sort());
+    expect(words("re")).toEqual(["resume", "retry", "report"]);
     expect(words("flag", "")).toEqual(["get", "explain", "eval"]);
     expect(words("")).not.toContain("__complete");
   });

@@ -105,6 +105,16 @@ describe("a release", () => {
     expect(await zenith.says("why", "web")).toMatch(/^Rollout default\/web is Healthy: .* What to do: Nothing\.$/s);
   });
 
+  test("report says that nothing was decided yet: the first revision is not judged", async () => {
+    expect(await zenith.run(["report", "web"])).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(
+        /^Error: No release of Rollout "web" was decided yet\nHint: the report is made when /,
+      ),
+    });
+  });
+
   let planned: string[];
 
   test("deploy --dry-run shows the plan, and changes nothing", async () => {
@@ -166,6 +176,17 @@ describe("a release", () => {
     expect(happened()).toEqual(planned);
   });
 
+  test("report sets what was wanted beside what was measured, and says what was not", async () => {
+    const report = await zenith.says("report", "web");
+    expect(report).toMatch(
+      /^Rollout default\/web: revision \S+ \(shop\/web:v2\)\nPromoted, begun \S+Z, decided \S+Z\n/,
+    );
+    expect(report).toMatch(/\n◌ error rate +at most 0\.1 % +not measured: analysis is disabled\n/);
+    expect(report).toMatch(/\n✔ traffic +100 % +100 %\n/);
+    expect(report).toMatch(/\n✔ rollbacks +none +none\n {2}time to promote +\d+ \S+/);
+    expect(report).toMatch(/\n2 met, 0 missed, 6 not measured$/);
+  });
+
   test("abort takes it back, and status ends with 2", async () => {
     await zenith.says("deploy", "web", "--image", "web=shop/web:v5");
     expect((await ended())[0]).toBe(4);
@@ -175,6 +196,10 @@ describe("a release", () => {
     expect(await ended()).toEqual([2, 'Rollout "web" reverted; kubectl zenith why web says more']);
     expect(await zenith.says("why", "web")).toMatch(/is Reverted: revision \S+ \(shop\/web:v2\) serves all traffic\./);
     expect(await refused("abort", "web")).toBe("no release is on its way");
+    const { result, criteria } = JSON.parse(await zenith.says("report", "web", "-o", "json"));
+    expect(result).toBe("Reverted");
+    expect(criteria).toContainEqual({ name: "traffic", wanted: "100 %", measured: "25 %", outcome: "missed" });
+    expect(criteria.at(-1)).toMatchObject({ name: "rollbackTime", measured: expect.stringMatching(/^\d+ s$/) });
   });
 
   test("retry begins it again, and promote --full ends it", async () => {

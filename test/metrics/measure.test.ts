@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { MetricSpec, Reading } from "../../src/core/analysis/model.ts";
 import type { Answer } from "../../src/metrics/answer.ts";
-import { type MeasureRequest, measure } from "../../src/metrics/measure.ts";
+import { type MeasureRequest, measure, measureP95 } from "../../src/metrics/measure.ts";
 import { queriesOf } from "../../src/metrics/queries.ts";
 import { subject } from "./subject.ts";
 
@@ -237,5 +237,41 @@ describe("measure() of a query", () => {
     const { readings, asked } = await read({}, { metrics: [{ ...query, promql: 'x{a="{{nope}}"}' } as MetricSpec] });
     expect(readings[0]).toMatchObject({ kind: "error", message: expect.stringMatching(/^\{\{nope\}\} is unknown/) });
     expect(asked).toEqual([]);
+  });
+});
+
+describe("measureP95()", () => {
+  const asking = async (answer: Answer, given: Partial<MeasureRequest> = {}) => {
+    const asked: string[] = [];
+    const source = {
+      query: async (promql: string) => {
+        asked.push(promql);
+        return answer;
+      },
+    };
+    return { p95: await measureP95(source, { ...request, ...given }, AT - 3_600_000), asked };
+  };
+
+  test("asks once, for the whole time, of the release's own pods", async () => {
+    const { p95, asked } = await asking(vector([{ le: "0.1" }, 90], [{ le: "0.2" }, 100], [{ le: "+Inf" }, 100]));
+    expect(asked).toEqual([
+      'sum by (le) (increase(http_request_duration_seconds_bucket{namespace="shop",pod=~"web-6d4c-[a-z0-9]{5}|web-58bf-[a-z0-9]{5}",pod=~"web-6d4c-[a-z0-9]{5}"}[3600000ms]))',
+    ]);
+    expect(p95).toEqual({ kind: "measured", ms: expect.closeTo(150, 6) });
+  });
+
+  test("knows milliseconds, and what lies above the highest bucket", async () => {
+    const istio = { queries: queriesOf("istio", subject) };
+    const { p95 } = await asking(vector([{ le: "250" }, 50], [{ le: "+Inf" }, 100]), istio);
+    expect(p95).toEqual({ kind: "measured", ms: 250, atLeast: true });
+  });
+
+  test.each<[string, Answer, Partial<MeasureRequest>, string]>([
+    ["nothing was counted", vector(), {}, "no request was counted in http_request_duration_seconds_bucket"],
+    ["Prometheus is away", { kind: "unavailable", message: "no answer" }, {}, "no answer"],
+    ["a source cannot tell the sides apart", vector(), { queries: queriesOf("nginx", subject) }, "nginx counts by"],
+  ])("is unknown, and says why: %s", async (_, answer, given, said) => {
+    const { p95 } = await asking(answer, given);
+    expect(p95).toMatchObject({ kind: "unknown", message: expect.stringContaining(said) });
   });
 });

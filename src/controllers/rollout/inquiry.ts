@@ -24,6 +24,7 @@ export function inquiryOf(
   return {
     memory,
     intervalMs,
+    ...optional("p95FromMs", p95From(rollout, memory, intervalMs, nowMs)),
     request: () => {
       const subject = subjectOf(rollout, settings, memory.subject, routes);
       return {
@@ -36,6 +37,18 @@ export function inquiryOf(
       };
     },
   };
+}
+
+/** The report at the end of a bake tells the 95th percentile over all of it: asked for with the last looks, as it is dear. */
+function p95From(
+  { status }: Rollout,
+  { subject }: AnalysisMemory,
+  intervalMs: number,
+  nowMs: number,
+): number | undefined {
+  const { bake, progress, stable } = status ?? {};
+  if (bake === undefined || progress?.stage !== "Resting" || stable?.revision !== subject) return undefined;
+  return nowMs >= Date.parse(bake.until) - 2 * intervalMs ? Date.parse(bake.startedAt) : undefined;
 }
 
 /** Revisions that stand for those of a later release. */

@@ -1,5 +1,5 @@
 import { type AnalysisState, checkpointOf } from "./judge.ts";
-import type { MetricStatus, Reading, Verdict } from "./model.ts";
+import type { MetricStatus, QuantileAnswer, Reading, Verdict } from "./model.ts";
 
 /** What the judge says of what is on its way up, or of what bakes. */
 export interface Judged {
@@ -18,6 +18,8 @@ export interface MetricsView {
     | { readonly kind: "unusable"; readonly reason?: string; readonly message: string };
   /** Answers since the last pass; empty where none came. */
   readonly readings: readonly Reading[];
+  /** The 95th percentile of response times over a whole bake, asked for near its end. */
+  readonly p95?: QuantileAnswer;
   /** What the judge knew after the pass before; undefined after a start: then status.analysis.checkpoint says it. */
   readonly memory?: AnalysisMemory;
 }

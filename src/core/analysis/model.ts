@@ -61,6 +61,12 @@ export type Reading =
   | { readonly kind: "noData"; readonly metric: string; readonly message: string }
   | { readonly kind: "error"; readonly metric: string; readonly message: string };
 
+/** A quantile of response times over a long while, for people; nothing is judged by it. */
+export type QuantileAnswer =
+  /** `atLeast`: it lies above the highest bucket, which is this. */
+  | { readonly kind: "measured"; readonly ms: number; readonly atLeast?: true }
+  | { readonly kind: "unknown"; readonly message: string };
+
 /** Verdicts are never mixed up: see docs/guarantees.md. */
 export type VerdictKind = "Fail" | "Hold" | "Pass" | "Continue" | "Unsure" | "NoData" | "Error";
 

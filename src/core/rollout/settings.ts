@@ -1,5 +1,5 @@
 import type { Rollout, RolloutSpec } from "../../api/rollout.ts";
-import { parseDurationMs, readAt, UnitError } from "../../api/units.ts";
+import { parseDurationMs, parseLatencyMs, parsePercent, readAt, UnitError } from "../../api/units.ts";
 import type { AnalysisSettings } from "../analysis/model.ts";
 import { analysisSettings } from "../analysis/settings.ts";
 import type { Gate } from "../gates/model.ts";
@@ -31,6 +31,8 @@ export interface Settings extends TrafficNames {
   readonly allowDoubleSplit: boolean;
   /** What must hold before the first step. */
   readonly gates: readonly Gate[];
+  /** What the report at the end measures by: a fraction, and milliseconds. */
+  readonly objectives: { readonly errorRate: number; readonly p95Ms: number };
   /** Absent where analysis is turned off. */
   readonly analysis?: AnalysisSettings;
 }
@@ -73,6 +75,10 @@ function read(rollout: Rollout): Settings {
     ...trafficOf(rollout),
     allowDoubleSplit: spec.traffic?.allowDoubleSplit ?? false,
     gates: gatesOf(spec.gates, rollout.metadata.namespace ?? ""),
+    objectives: {
+      errorRate: readAt("spec.objectives.errorRate", parsePercent, spec.objectives?.errorRate ?? "0.1%"),
+      p95Ms: readAt("spec.objectives.p95", parseLatencyMs, spec.objectives?.p95 ?? "200ms"),
+    },
     ...(analysis === undefined ? {} : { analysis }),
   };
 }

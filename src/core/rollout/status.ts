@@ -11,6 +11,7 @@ import { BOTH_BAD } from "./marks.ts";
 import { LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import { rememberedPromote } from "./promote.ts";
+import { reportOf } from "./report.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
 import { killOf } from "./stops.ts";
@@ -57,6 +58,7 @@ export function statusOf(
     ...requestOf(world, orders, now),
     ...gatesOf(world, target, now),
     ...analysis,
+    ...reportOf(world, target, memory, now),
     history: historyOf(world, target, now),
     conditions: conditionsOf(world, target, now),
     display: displayOf(world, target),

@@ -67,6 +67,8 @@ export class Play {
   /** Answers of the metrics source: true counts, none at all, nothing found, or errors. */
   prometheus: "answers" | "silent" | "empty" | "unreachable" = "answers";
   source: Snapshot["metrics"]["source"] = { kind: "ready" };
+  /** What Prometheus says of the whole bake. */
+  p95: Snapshot["metrics"]["p95"];
   kill: Snapshot["kill"];
   revertedFlag: Snapshot["revertedFlag"];
   claimedBy: Snapshot["claimedBy"];
@@ -333,6 +335,7 @@ export class Play {
       metrics: {
         source: this.source,
         readings: this.#readings(),
+        ...(this.p95 === undefined ? {} : { p95: this.p95 }),
         ...(this.#memory === undefined ? {} : { memory: this.#memory }),
       },
     };
