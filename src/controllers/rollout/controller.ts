@@ -57,7 +57,7 @@ const STANDING = { denied: ["Ready", "Progressing", "Paused", "Promoted"], kept:
 const CATCH_UP_MS = 50;
 /** A Rollout that is gone, and that the cache still has, is asked for again so often. */
 const GONE_MS = 1_000;
-/** How often a status is written in which only counts change. */
+/** How long a status may be owed in which only counts change. */
 const MINOR_MS = 2_000;
 
 /** Gather, plan, act for each Rollout that something happened to. */
@@ -65,8 +65,8 @@ export class RolloutController {
   readonly #shell: Shell;
   readonly #passes: Passes<Rollout>;
   readonly #measurements: Measurements;
-  /** When status was last written, by the monotonic clock. */
-  readonly #toldMs = new Map<Key, number>();
+  /** Since when a status is owed in which only counts differ, by the monotonic clock. */
+  readonly #owedSinceMs = new Map<Key, number>();
   readonly #currency: Currency;
   readonly #faults: Faults<Rollout>;
   readonly #templates: TemplateCheck;
@@ -221,14 +221,15 @@ export class RolloutController {
     this.#gateMetrics.keep(key, settings.gates, subjectNamed(rollout, settings, sides, []), nowMs);
   }
 
-  /** Milliseconds for which a status that differs in counts alone may wait, so that ten pods which come up are not ten writes. */
+  /** Milliseconds for which a status that differs in counts alone may wait: ten pods that come up are not ten writes, and most
+   * often something that matters is written meanwhile, and takes the counts with it. */
   #patienceMs(key: Key, { status, minor }: RolloutPlan): number {
-    if (status === undefined) return 0;
     const nowMs = this.#shell.clock.monotonicMs();
-    const leftMs = (this.#toldMs.get(key) ?? Number.NEGATIVE_INFINITY) + MINOR_MS - nowMs;
-    if (minor === true && leftMs > 0) return leftMs;
-    this.#toldMs.set(key, nowMs);
-    return 0;
+    const sinceMs = this.#owedSinceMs.get(key) ?? nowMs;
+    const leftMs = status !== undefined && minor === true ? sinceMs + MINOR_MS - nowMs : 0;
+    if (leftMs > 0) this.#owedSinceMs.set(key, sinceMs);
+    else this.#owedSinceMs.delete(key);
+    return Math.max(0, leftMs);
   }
 
   /** What is known, what the API server said of the template, and whether the analysis can work. */
@@ -263,7 +264,7 @@ export class RolloutController {
   }
 
   #forget(key: Key): void {
-    this.#toldMs.delete(key);
+    this.#owedSinceMs.delete(key);
     forgetTurns(key);
     this.#currency.forget(key);
     this.#faults.forget(key);
