@@ -3,6 +3,15 @@ import { defineConfig } from "vitest/config";
 /** Hundred thousands of users, and simulated releases by the thousand: not within the minute of `npm run ok`. */
 const LONG = ["test/core/flags/assignment.test.ts", "test/simulation/simulation.test.ts"];
 
+/** They count every request that comes late, or every scrape: nothing else may run meanwhile. */
+const ALONE = ["test/e2e/traffic.cluster.test.ts", "test/metrics/prometheus.cluster.test.ts"];
+
+const onControlPlane = {
+  globalSetup: ["./scripts/cluster-setup.ts"],
+  testTimeout: 120_000,
+  hookTimeout: 1_200_000, // A hook may have to wait for the first build of the control plane.
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -34,13 +43,15 @@ export default defineConfig({
       },
       {
         test: {
+          ...onControlPlane,
           name: "cluster",
           include: ["test/**/*.cluster.test.ts"],
-          globalSetup: ["./scripts/cluster-setup.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 1_200_000, // A hook may have to wait for the first build of the control plane.
-          maxWorkers: 1, // Each file has a control plane of its own, and some count every request that is late.
+          exclude: ALONE,
+          maxWorkers: 2, // Each file has a control plane of its own, and most of its time is waiting.
         },
+      },
+      {
+        test: { ...onControlPlane, name: "alone", include: ALONE, maxWorkers: 1 },
       },
     ],
   },

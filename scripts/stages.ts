@@ -37,6 +37,11 @@ export const slowStages: readonly Stage[] = [
     vitest: true,
   },
   {
+    title: "Real traffic, and nothing beside it",
+    command: ["vitest", "run", "--project", "alone", ...REPORTERS],
+    vitest: true,
+  },
+  {
     title: "Tests on a real control plane",
     command: ["vitest", "run", "--project", "cluster", ...REPORTERS],
     vitest: true,
