@@ -10,6 +10,7 @@ import { metricsReference } from "./metrics-reference.ts";
 import { protosJson } from "./protos.ts";
 import { reasonsReference } from "./reasons.ts";
 import { referenceOf } from "./reference.ts";
+import { withFigures } from "./sizing.ts";
 
 /** `npm run generate` writes what comes from the schemas; `--check` only compares, and fails on a difference. */
 const HEAD = "# Generated from src/api by npm run generate; do not edit.\n";
@@ -76,6 +77,7 @@ const others = {
   "docs/reference/cli.md": cliReference(),
   "src/telemetry/version.ts": versionFile(),
   "docs/reference/reasons.md": reasonsReference(),
+  "docs/sizing.md": withFigures(readFileSync("docs/sizing.md", "utf8")),
 };
 for (const [path, text] of Object.entries({ ...files, ...chart, ...others })) {
   const current = existsSync(path) ? readFileSync(path, "utf8") : "";

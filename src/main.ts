@@ -73,6 +73,13 @@ function whenStopped(log: Logger): AbortSignal {
   return stop.signal;
 }
 
+// Whoever reads along may leave first: `zenith operator --help | head`. The log has a way of its own.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+
 try {
   const code = await main(process.argv.slice(2));
   process.exit(code); // Whatever is still open: who lost the Lease ends now.

@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { ensureBinaries } from "../cluster/binaries.ts";
 import { bold, say, table } from "../demo/terminal.ts";
+import { saveFigures } from "./figures.ts";
 import { benchBaking, benchBurst, benchRest, benchWrites } from "./fleet.ts";
 import { benchJudge } from "./judge.ts";
 import { benchPlan } from "./plan.ts";
@@ -20,6 +21,7 @@ const USAGE = `npm run bench [-- NAME ... options]
   baking   what judging costs in status writes (takes six minutes)
   burst    many canaries at once
 
+  --save         keep the figures in test/bench/figures.json, which docs/sizing.md is made from; on an idle machine only
   --rollouts N   how many for rest (default 2000) and burst (default 500)
 `;
 
@@ -36,7 +38,7 @@ const BENCHES: Readonly<Record<string, (rollouts: number | undefined) => Promise
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { rollouts: { type: "string" }, help: { type: "boolean", short: "h" } },
+    options: { rollouts: { type: "string" }, save: { type: "boolean" }, help: { type: "boolean", short: "h" } },
   });
   if (values.help === true) {
     say(USAGE);
@@ -56,7 +58,9 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   for (const name of named) {
     process.stderr.write(`${name} …\n`);
-    rows.push(...((await BENCHES[name]?.(rollouts)) ?? []));
+    const measured = (await BENCHES[name]?.(rollouts)) ?? [];
+    if (values.save === true) saveFigures(name, measured);
+    rows.push(...measured);
   }
   say(bold(`\nMeasured on ${cpus().length} cores, control plane, load and operator on one machine\n`));
   say(
