@@ -27,10 +27,26 @@ export function ensurePython(): string {
   return python;
 }
 
-/** A Chromium that tests may drive.
+/** As a container allows it: no sandbox of its own, and no talk with the world. */
+export const CHROMIUM_FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** A Chromium that tests and the demo may drive; `CHROMIUM` names one that is elsewhere.
  * @returns its path
  * @throws Error with a sentence that says what to do */
 export function ensureChromium(): string {
+  const { CHROMIUM } = process.env;
+  if (CHROMIUM !== undefined) {
+    if (existsSync(CHROMIUM)) return CHROMIUM;
+    throw new Error(`CHROMIUM must be the path of a Chromium (found "${CHROMIUM}")`);
+  }
   const found = ["chromium", "chromium-browser", "google-chrome"]
     .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
     .find((path) => existsSync(path));
@@ -42,7 +58,9 @@ export function ensureChromium(): string {
     spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium"], { env, stdio: "ignore" });
     if (existsSync("/usr/bin/chromium")) return "/usr/bin/chromium";
   }
-  throw new Error("The tests of web pages need Chromium; install it with: apt-get install chromium");
+  throw new Error(
+    "A page needs Chromium, and none is in PATH: install it (apt-get install chromium), or set CHROMIUM to its path",
+  );
 }
 
 function run(command: string, args: readonly string[], hint: string): void {

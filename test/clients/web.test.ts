@@ -6,7 +6,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ROOT } from "../cluster/playground.ts";
 import { type ClientLab, eventually, QUESTIONS, SPLITS, startClientLab } from "./lab.ts";
-import { ensureChromium } from "./setup.ts";
+import { CHROMIUM_FLAGS, ensureChromium } from "./setup.ts";
 
 /** What test/clients/page/page.ts hangs on the window. */
 interface Driven {
@@ -18,15 +18,6 @@ interface Driven {
 }
 declare const page: Driven;
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 let lab: ClientLab;
 let browser: Browser;
 let site: Server;
@@ -37,7 +28,7 @@ beforeAll(async () => {
   lab = await startClientLab();
   for (const [key, spec] of Object.entries(SPLITS)) lab.put(key, spec);
   site = await serveSite();
-  browser = await chromium.launch({ executablePath, args: FLAGS });
+  browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
 });
 afterAll(async () => {
   await browser?.close();

@@ -1,13 +1,13 @@
-// A small shop whose new checkout is behind a flag: asks for it by an unmodified OpenFeature SDK with each request, and says in
-// its counters which variant the user met. With HARM_FILE there, the new checkout fails for one user in twenty.
+// A small shop whose new features are behind flags: asks for the one that the path names (FLAG_KEY at /) by an unmodified
+// OpenFeature SDK with each request, and says in its counters which variant the user met. With HARM_FILE there, what is new
+// behind FLAG_KEY fails, for one request in twenty unless HARM says otherwise.
 import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import { FlagdProvider } from "@openfeature/flagd-provider";
 import { OpenFeature } from "@openfeature/server-sdk";
 
-const { PORT, FLAG_KEY = "new-checkout", SYNC_PORT, FLAG_SET = "default", HARM_FILE = "" } = process.env;
+const { PORT, FLAG_KEY = "new-checkout", SYNC_PORT, FLAG_SET = "default", HARM_FILE = "", HARM = "0.05" } = process.env;
 const USERS = 5_000;
-const HARM = 0.05;
 
 const provider = new FlagdProvider({
   resolverType: "in-process",
@@ -26,8 +26,8 @@ OpenFeature.setProviderAndWait(provider).then(
 const client = OpenFeature.getClient();
 const requests = new Map();
 
-function count(variant, status) {
-  const labels = `status="${status}",feature_flag_key="${FLAG_KEY}",feature_flag_variant="${variant}"`;
+function count(key, variant, status) {
+  const labels = `status="${status}",feature_flag_key="${key}",feature_flag_variant="${variant}"`;
   requests.set(labels, (requests.get(labels) ?? 0) + 1);
 }
 
@@ -39,10 +39,11 @@ function metrics() {
 const server = createServer(async (request, response) => {
   if (request.url === "/metrics") return response.setHeader("content-type", "text/plain; version=0.0.4").end(metrics());
   if (request.url === "/ready") return response.writeHead(ready ? 200 : 503).end();
+  const key = request.url.slice(1) || FLAG_KEY;
   const targetingKey = request.headers["x-user"] ?? `user-${Math.floor(Math.random() * USERS)}`;
-  const { value, variant = "default" } = await client.getBooleanDetails(FLAG_KEY, false, { targetingKey });
-  const harmed = value && existsSync(HARM_FILE) && Math.random() < HARM;
-  count(variant, harmed ? 500 : 200);
+  const { value, variant = "default" } = await client.getBooleanDetails(key, false, { targetingKey });
+  const harmed = value && key === FLAG_KEY && existsSync(HARM_FILE) && Math.random() < Number(HARM);
+  count(key, variant, harmed ? 500 : 200);
   response.writeHead(harmed ? 500 : 200, { "x-version": variant, "content-type": "text/plain" }).end(`${variant}\n`);
 });
 server.keepAliveTimeout = 75_000;

@@ -26,8 +26,26 @@ const CONNECTIONS = 64;
 const TIMEOUT_MS = 8_000;
 const SLOW_MS = 500;
 
+/** One request, where not all are alike. */
+export interface Ask {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface LoadOptions<A extends Ask> {
+  /** What is asked for next. */
+  readonly next: () => A;
+  /** Told what came of it, where a version answered. */
+  readonly heard: (ask: A, version: string, failed: boolean) => void;
+}
+
 /** @param rps requests a second, sent on time whatever the answers do */
-export function startLoad(url: string, rps: number, headers: Record<string, string> = {}): Load {
+export function startLoad<A extends Ask>(
+  url: string,
+  rps: number,
+  headers: Record<string, string> = {},
+  options?: LoadOptions<A>,
+): Load {
   const pool = new Pool(url, { connections: CONNECTIONS, keepAliveTimeout: 600_000, keepAliveMaxTimeout: 600_000 });
   const tallies: Record<string, Tally> = {};
   const faults: string[] = [];
@@ -48,11 +66,12 @@ export function startLoad(url: string, rps: number, headers: Record<string, stri
   };
   const send = async (): Promise<void> => {
     const startedMs = performance.now();
+    const ask = options?.next();
     try {
       const answer = await pool.request({
-        path: "/",
+        path: ask?.path ?? "/",
         method: "GET",
-        headers,
+        headers: { ...headers, ...ask?.headers },
         headersTimeout: TIMEOUT_MS,
         bodyTimeout: TIMEOUT_MS,
       });
@@ -61,6 +80,7 @@ export function startLoad(url: string, rps: number, headers: Record<string, stri
       const failed = answer.statusCode < 200 || answer.statusCode > 299;
       if (version === undefined && faults.length < 20)
         faults.push(`${answer.statusCode} ${answer.headers["x-gateway"] ?? ""}`);
+      if (ask !== undefined && typeof version === "string") options?.heard(ask, version, failed);
       count(typeof version === "string" ? version : "gateway", failed, performance.now() - startedMs > SLOW_MS);
     } catch (error) {
       if (stopped) return;

@@ -40,3 +40,18 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     cells.map((cell, i) => (i === cells.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join("  ");
   return [bold(line(head)), ...rows.map(line)].map((text) => `  ${text}`).join("\n");
 }
+
+/** Tells how something moves, a line a change; the clock starts at `startedMs`. */
+export function narrator(startedMs: number): (phase: string, step?: string, share?: string, message?: string) => void {
+  let told = "";
+  return (phase, step = "-", share = "", message = "") => {
+    const line = `${phase.padEnd(11)} ${`step ${step}`.padEnd(9)} ${share.padStart(5)}  ${message}`;
+    const news = `${phase} ${share} ${message.replace(/\d+/g, "")}`;
+    if (news === told) return; // Only a count went on.
+    told = news;
+    say(`    ${dim(seconds(performance.now() - startedMs).padStart(6))}  ${line}`);
+  };
+}
+
+/** What stops the parts that were started, in the order in which they were. */
+export type Stops = (() => Promise<void>)[];

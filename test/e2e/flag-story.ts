@@ -51,6 +51,14 @@ export class FlagStory {
     return this.#flags.get(namespace, name)?.status ?? {};
   }
 
+  /** Tells of every change of a flag.
+   * @returns what ends it */
+  watch(name: string, told: (flag: FeatureFlag) => void): () => void {
+    return this.#flags.subscribe((_type, flag) => {
+      if (flag.metadata.name === name) told(flag);
+    });
+  }
+
   /** Resolves as soon as the status is as wanted.
    * @throws Error with what the flag says instead */
   async until(
@@ -81,8 +89,12 @@ export class FlagStory {
 }
 
 /** A shop whose programs ask a flag server, and say which variant each request met. */
-export function flagShop(server: FlagServer, harmFile: string): KubeObject[] {
-  const env = { SYNC_PORT: String(server.ports.sync), HARM_FILE: harmFile };
+export function flagShop(
+  server: FlagServer,
+  harmFile: string,
+  more: Readonly<Record<string, string>> = {},
+): KubeObject[] {
+  const env = { SYNC_PORT: String(server.ports.sync), HARM_FILE: harmFile, ...more };
   const spec = podSpec("shop/web:v1", env) as { containers: object[] };
   const labels = { app: "web" };
   const containers = spec.containers.map((one) => ({ ...one, command: ["node", "test/cluster/flag-app.mjs"] }));
