@@ -3,9 +3,9 @@ import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, st
 import type { Clock } from "../kube/clock.ts";
 import { type HttpAnswer, metricsText } from "../kube/manager.ts";
 import type { DeliveryCounts } from "./delivery.ts";
-import { createGrpcServer, GrpcPort } from "./grpc/listener.ts";
+import { createGrpcServer, GrpcPort, grpcSideOf } from "./grpc/listener.ts";
 import { healthService } from "./grpc/protos.ts";
-import type { OpenStreams, Write } from "./grpc/streams.ts";
+import { type OpenStreams, outletOf, type Write } from "./grpc/streams.ts";
 import { streamsOpen } from "./metrics.ts";
 
 const SERVING = 1;
@@ -32,9 +32,9 @@ export function createManagement(parts: ManagementParts): GrpcPort {
       else callback({ code: status.NOT_FOUND, details: "Ask for the server as a whole, with an empty name" });
     },
     Watch: (call: ServerWritableStream<object, object>) =>
-      parts.streams.open(call, (write) => watch(state, write, parts.clock)),
+      parts.streams.open(outletOf(call), (write) => watch(state, write, parts.clock)),
   });
-  return new GrpcPort(grpc, (request, response) => void answer(request, response, parts), parts.clock);
+  return new GrpcPort(grpcSideOf(grpc), (request, response) => void answer(request, response, parts), parts.clock);
 }
 
 function watch(state: () => object, write: Write<object>, clock: Clock): () => void {

@@ -5,13 +5,14 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Authorize } from "./access.ts";
 import type { DeliveryCounts } from "./delivery.ts";
 import { Feed } from "./feed.ts";
+import { GrpcByHand } from "./grpc/by-hand.ts";
 import { ConnectHandler } from "./grpc/connect.ts";
 import { ConnectStreams } from "./grpc/connect-streams.ts";
 import { evaluationHandlers } from "./grpc/evaluation.ts";
-import { createGrpcServer, GrpcPort } from "./grpc/listener.ts";
-import { evaluationService, syncService } from "./grpc/protos.ts";
+import { createGrpcServer, GrpcPort, grpcSideOf } from "./grpc/listener.ts";
+import { evaluationService } from "./grpc/protos.ts";
 import { OpenStreams } from "./grpc/streams.ts";
-import { syncHandlers } from "./grpc/sync.ts";
+import { syncMethods } from "./grpc/sync.ts";
 import { Cors } from "./http/cors.ts";
 import { EventStreams } from "./ofrep/events.ts";
 import { Freshness } from "./ofrep/freshness.ts";
@@ -57,9 +58,12 @@ export async function startServing(parts: ServingParts): Promise<Serving> {
   for (const version of ["v1", "v2"] as const)
     grpc.addService(evaluationService(version), evaluationHandlers(version, { ...evaluation, streams }));
   const connect = new ConnectHandler({ ...evaluation, streams: connectStreams, cors });
-  const sync = createGrpcServer();
-  sync.addService(syncService, syncHandlers({ store, delivery, streams, flagSet }));
-  const evaluationPort = new GrpcPort(grpc, (request, response) => void connect.answer(request, response), clock);
+  const sync = new GrpcByHand(syncMethods({ store, delivery, streams, flagSet }), clock);
+  const evaluationPort = new GrpcPort(
+    grpcSideOf(grpc),
+    (request, response) => void connect.answer(request, response),
+    clock,
+  );
   const syncPort = new GrpcPort(sync, (_, response) => void response.writeHead(426).end("gRPC only\n"), clock);
   const ofrep = createOfrepServer({
     store,

@@ -5,6 +5,7 @@ import { bold, say, table } from "../demo/terminal.ts";
 import { saveFigures } from "./figures.ts";
 import { benchBaking, benchBurst, benchRest, benchWrites } from "./fleet.ts";
 import { benchJudge } from "./judge.ts";
+import { benchKill } from "./kill.ts";
 import { benchPlan } from "./plan.ts";
 import { benchRevert } from "./revert.ts";
 import type { Row } from "./row.ts";
@@ -20,25 +21,38 @@ const USAGE = `npm run bench [-- NAME ... options]
   rest     many Rollouts at rest, restarted, and the Lease handed over
   baking   what judging costs in status writes (takes six minutes)
   burst    many canaries at once
+  kill     from kubectl apply of a KillSwitch to a thousand clients
 
   --save         keep the figures in test/bench/figures.json, which docs/sizing.md is made from; on an idle machine only
   --rollouts N   how many for rest (default 2000) and burst (default 500)
+  --runs N       how often for kill (default 20)
 `;
 
-const BENCHES: Readonly<Record<string, (rollouts: number | undefined) => Promise<Row[]>>> = {
+interface Sizes {
+  readonly rollouts?: number;
+  readonly runs?: number;
+}
+
+const BENCHES: Readonly<Record<string, (sizes: Sizes) => Promise<Row[]>>> = {
   plan: () => benchPlan(),
   telemetry: () => benchTelemetry(),
   revert: () => benchRevert(),
   writes: () => benchWrites(),
-  baking: (rollouts = 100) => benchBaking(rollouts),
-  burst: (rollouts = 500) => benchBurst(rollouts),
-  rest: (rollouts = 2_000) => benchRest(rollouts),
+  baking: ({ rollouts = 100 }) => benchBaking(rollouts),
+  burst: ({ rollouts = 500 }) => benchBurst(rollouts),
+  rest: ({ rollouts = 2_000 }) => benchRest(rollouts),
+  kill: ({ runs = 20 }) => benchKill(runs),
 };
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { rollouts: { type: "string" }, save: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+    options: {
+      rollouts: { type: "string" },
+      runs: { type: "string" },
+      save: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
   });
   if (values.help === true) {
     say(USAGE);
@@ -50,7 +64,10 @@ async function main(): Promise<number> {
     process.stderr.write(`"${unknown}" is no benchmark.\n\n${USAGE}`);
     return 2;
   }
-  const rollouts = values.rollouts === undefined ? undefined : Number(values.rollouts);
+  const sizes: Sizes = {
+    ...(values.rollouts === undefined ? {} : { rollouts: Number(values.rollouts) }),
+    ...(values.runs === undefined ? {} : { runs: Number(values.runs) }),
+  };
   if (wanted.includes("judge")) await benchJudge();
   const named = wanted.filter((name) => name !== "judge");
   if (named.length === 0) return 0;
@@ -58,7 +75,7 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   for (const name of named) {
     process.stderr.write(`${name} …\n`);
-    const measured = (await BENCHES[name]?.(rollouts)) ?? [];
+    const measured = (await BENCHES[name]?.(sizes)) ?? [];
     if (values.save === true) saveFigures(name, measured);
     rows.push(...measured);
   }

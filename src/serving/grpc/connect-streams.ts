@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../kube/clock.ts";
-import type { WriteEvent } from "../feed.ts";
+import type { FeedEvent, WriteEvent } from "../feed.ts";
 import { type Fault, FULL, GOING } from "./faults.ts";
 
 const MOST_UNREAD_BYTES = 64 * 1024;
@@ -30,9 +30,7 @@ export class ConnectStreams {
     const stop = begin((event, onFlushed) => {
       if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();
       else
-        response.write(envelope(0, event), (error) =>
-          error === null || error === undefined ? onFlushed() : undefined,
-        );
+        response.write(enveloped(event), (error) => (error === null || error === undefined ? onFlushed() : undefined));
     });
     response.on("close", () => {
       this.#open.delete(response);
@@ -49,6 +47,15 @@ export class ConnectStreams {
       if (i % 50 === 49) await this.#clock.sleep((50 * overMs) / responses.length);
     }
   }
+}
+
+const envelopes = new WeakMap<FeedEvent, Buffer>();
+
+/** The same bytes for all who are told the same. */
+function enveloped(event: FeedEvent): Buffer {
+  const known = envelopes.get(event) ?? envelope(0, event);
+  envelopes.set(event, known);
+  return known;
 }
 
 function end(response: ServerResponse, { details }: Fault): void {

@@ -9,12 +9,12 @@ import type {
 import type { FlagMetadata, JsonValue } from "../../core/flags/definition.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { checkedContext } from "../context.ts";
-import type { Feed } from "../feed.ts";
+import type { Feed, FeedEvent } from "../feed.ts";
 import { type Asker, type Resolution, ResolveError, type Resolver, type ValueType } from "../resolve.ts";
 import { parseSelector, SELECTOR_HEADER } from "../selector.ts";
 import { faultOf } from "./faults.ts";
-import type { Version } from "./protos.ts";
-import type { OpenStreams } from "./streams.ts";
+import { encodeEvent, type Version } from "./protos.ts";
+import { type OpenStreams, outletOf } from "./streams.ts";
 import { jsonOf, type Struct, structOf } from "./struct.ts";
 
 interface Question {
@@ -61,15 +61,15 @@ export function evaluationHandlers(version: Version, parts: EvaluationParts): Un
         metadata: structOf({ flagSetId: asker.flagSet }),
       };
     }),
-    EventStream: (call: ServerWritableStream<object, object>) => {
+    EventStream: (call: ServerWritableStream<object, Buffer>) => {
       const selection = parseSelector(headerOf(call.metadata));
       if (selection.kind === "refused") {
         call.emit("error", faultOf(new ResolveError("invalid_argument", selection.message), log));
         return;
       }
-      streams.open(call, (write) =>
-        feed.open(selection.kind === "flagSet" ? selection.name : undefined, "server", ({ type, data }, onFlushed) =>
-          write({ type, ...(data === undefined ? {} : { data: structOf(data as never) }) }, onFlushed),
+      streams.open(outletOf(call), (write) =>
+        feed.open(selection.kind === "flagSet" ? selection.name : undefined, "server", (event, onFlushed) =>
+          write(encodedEvent(event), onFlushed),
         ),
       );
     },
@@ -109,6 +109,17 @@ function anyValue(value: JsonValue): object {
   if (typeof value === "string") return { stringValue: value };
   if (typeof value === "number") return { doubleValue: value };
   return { objectValue: structOf(value as never) };
+}
+
+const encodedEvents = new WeakMap<FeedEvent, Buffer>();
+
+/** An event that goes to a thousand clients is turned into protobuf once; both versions have the same message. */
+function encodedEvent(event: FeedEvent): Buffer {
+  const { type, data } = event;
+  const encoded =
+    encodedEvents.get(event) ?? encodeEvent({ type, ...(data === undefined ? {} : { data: structOf(data as never) }) });
+  encodedEvents.set(event, encoded);
+  return encoded;
 }
 
 const structs = new WeakMap<FlagMetadata, Struct>();

@@ -1,6 +1,6 @@
 import type { RequestListener } from "node:http";
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
-import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../../kube/clock.ts";
 import { MOST_BYTES } from "../context.ts";
 import { createHttpServer } from "../http/listener.ts";
@@ -15,6 +15,25 @@ const FIRST_BYTES_MS = 10_000;
 const KEEP_ALIVE = { time: 30_000, timeout: 10_000 };
 const STREAMS_OF_A_CONNECTION = 1_000;
 
+/** What answers gRPC on a port. */
+export interface GrpcSide {
+  /** @param socket a connection that begins as HTTP/2 */
+  accept(socket: Socket): void;
+  /** Resolves once what is under way has been answered. */
+  shutdown(): Promise<void>;
+  destroy(): void;
+}
+
+/** gRPC by grpc-js. */
+export function grpcSideOf(server: Server): GrpcSide {
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  return {
+    accept: (socket) => injector.injectConnection(socket),
+    shutdown: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
+    destroy: () => server.forceShutdown(),
+  };
+}
+
 /** gRPC as every port of ours speaks it. */
 export function createGrpcServer(): Server {
   return new Server({
@@ -28,16 +47,14 @@ export function createGrpcServer(): Server {
 
 /** A port that speaks gRPC, and HTTP/1.1 where there is a listener for it: the first bytes of a connection tell which. */
 export class GrpcPort {
-  readonly #grpc: Server;
-  readonly #injector: ConnectionInjector;
+  readonly #grpc: GrpcSide;
   readonly #http: ReturnType<typeof createHttpServer>;
   readonly #net: NetServer;
   readonly #clock: Clock;
   readonly #sockets = new Set<Socket>();
 
-  constructor(grpc: Server, http: RequestListener, clock: Clock) {
+  constructor(grpc: GrpcSide, http: RequestListener, clock: Clock) {
     this.#grpc = grpc;
-    this.#injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
     this.#http = createHttpServer(http);
     this.#clock = clock;
     this.#net = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
@@ -55,9 +72,8 @@ export class GrpcPort {
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#net.close(resolve));
     this.#http.closeIdleConnections();
-    const answered = new Promise<void>((resolve) => this.#grpc.tryShutdown(() => resolve()));
-    await Promise.race([answered, this.#clock.sleep(ANSWERED_WITHIN_MS)]);
-    this.#grpc.forceShutdown();
+    await Promise.race([this.#grpc.shutdown(), this.#clock.sleep(ANSWERED_WITHIN_MS)]);
+    this.#grpc.destroy();
     this.#http.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();
     await closed;
@@ -80,7 +96,7 @@ export class GrpcPort {
       }
       patience.cancel();
       socket.unshift(seen);
-      if (isPreface) this.#injector.injectConnection(socket);
+      if (isPreface) this.#grpc.accept(socket);
       else this.#http.emit("connection", socket);
     };
     socket.once("readable", look);

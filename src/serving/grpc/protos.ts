@@ -7,21 +7,28 @@ const services = fromJSON(protos as never, { longs: Number, enums: Number, oneof
 
 export type Version = "v1" | "v2";
 
+/** EventStream answers with messages that are encoded already: a thousand clients hear of a change in the same bytes. */
 export function evaluationService(version: Version): ServiceDefinition {
-  return services[`flagd.evaluation.${version}.Service`] as ServiceDefinition;
+  const evaluation = services[`flagd.evaluation.${version}.Service`] as ServiceDefinition;
+  return { ...evaluation, EventStream: encodedBefore(evaluation.EventStream) };
+}
+
+const { responseSerialize: serializeEvent } = (services["flagd.evaluation.v2.Service"] as ServiceDefinition)
+  .EventStream as MethodDefinition<object, object>;
+
+export function encodeEvent(event: object): Buffer {
+  return serializeEvent(event);
+}
+
+function encodedBefore(method: ServiceDefinition[string] | undefined): ServiceDefinition[string] {
+  return { ...(method as ServiceDefinition[string]), responseSerialize: (encoded: Buffer) => encoded };
 }
 
 export const healthService = services["grpc.health.v1.Health"] as ServiceDefinition;
 
 const sync = services["flagd.sync.v1.FlagSyncService"] as ServiceDefinition;
-const syncFlags = sync.SyncFlags as MethodDefinition<object, object>;
 
-/** SyncFlags answers with messages that are encoded already: a thousand clients of one set get the same bytes. */
-export const syncService: ServiceDefinition = {
-  ...sync,
-  SyncFlags: { ...syncFlags, responseSerialize: (encoded: Buffer) => encoded } as MethodDefinition<unknown, unknown>,
-};
-
-export function encodeSync(flagConfiguration: string): Buffer {
-  return syncFlags.responseSerialize({ flagConfiguration });
+/** A method of flagd.sync: its path, and its messages to and from bytes. */
+export function syncMethod(name: "SyncFlags" | "FetchAllFlags" | "GetMetadata"): MethodDefinition<object, object> {
+  return sync[name] as MethodDefinition<object, object>;
 }

@@ -2,7 +2,28 @@ import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Clock } from "../../kube/clock.ts";
 import { type Fault, FULL, GOING } from "./faults.ts";
 
-type Stream<T> = ServerWritableStream<never, T>;
+/** Where one client's stream goes, whoever carries it. */
+export interface Outlet<T> {
+  /** Calls back once the message has left for the client. */
+  write(message: T, onFlushed: () => void): void;
+  end(fault: Fault): void;
+  onGone(listener: () => void): void;
+}
+
+/** A stream of grpc-js. */
+export function outletOf<T>(call: ServerWritableStream<object, T>): Outlet<T> {
+  return {
+    write: (message, onFlushed) =>
+      void call.write(message, (error: Error | null | undefined) =>
+        error === null || error === undefined ? onFlushed() : undefined,
+      ),
+    end: (fault) => void call.emit("error", fault),
+    onGone: (listener) => {
+      call.on("cancelled", listener);
+      call.on("error", listener);
+    },
+  };
+}
 
 /** Sends a message, and calls back once it has left for the client. */
 export type Write<T> = (message: T, onFlushed: () => void) => void;
@@ -29,13 +50,9 @@ export class OpenStreams {
 
   /** Keeps a stream until its client goes, or we do.
    * @param begin starts what writes, and gives what ends that */
-  open<T>(
-    call: ServerWritableStream<never, T> | ServerWritableStream<object, T>,
-    begin: (write: Write<T>) => () => void,
-  ): void {
-    const stream = call as Stream<T>;
+  open<T>(outlet: Outlet<T>, begin: (write: Write<T>) => () => void): void {
     if (this.#isDraining || this.#ends.size >= this.#most) {
-      stream.emit("error", this.#isDraining ? GOING : FULL);
+      outlet.end(this.#isDraining ? GOING : FULL);
       return;
     }
     let unread = 0;
@@ -46,20 +63,19 @@ export class OpenStreams {
         return;
       }
       unread++;
-      stream.write(message, (error: Error | null | undefined) => {
+      outlet.write(message, () => {
         unread--;
-        if (error === null || error === undefined) onFlushed();
+        onFlushed();
       });
     };
     const end = (fault?: Fault): void => {
       if (!this.#ends.delete(end)) return;
       stop();
-      if (fault !== undefined) stream.emit("error", fault);
+      if (fault !== undefined) outlet.end(fault);
     };
     let stop = (): void => undefined;
     this.#ends.add(end);
-    stream.on("cancelled", () => end());
-    stream.on("error", () => end());
+    outlet.onGone(() => end());
     stop = begin(write);
   }
 

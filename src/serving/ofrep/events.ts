@@ -69,10 +69,20 @@ export class EventStreams {
     const account = this.#delivery.open(topic.viewer === "client" ? "browser" : "ofrep", topic.flagSet);
     const retryMs = RETRY_MS.least + Math.round(this.#random() * (RETRY_MS.most - RETRY_MS.least));
     this.#write(response, `retry: ${retryMs}\n\n`);
+    let isTelling = false;
+    let isBehind = false;
     const tell = (): void => {
+      // Who reads slowly is told once of all that changed meanwhile.
+      isBehind = isTelling;
+      if (isTelling) return;
+      isTelling = true;
       const push = this.#delivery.last;
       const data = JSON.stringify({ type: "refetchEvaluation", etag: etag() });
-      this.#write(response, `id: ${etag()}\nevent: message\ndata: ${data}\n\n`, () => account.flushed(push));
+      this.#write(response, `id: ${etag()}\nevent: message\ndata: ${data}\n\n`, () => {
+        account.flushed(push);
+        isTelling = false;
+        if (isBehind) tell();
+      });
     };
     let beats = 0;
     const beat = (): void => {

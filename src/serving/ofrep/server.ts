@@ -9,9 +9,9 @@ import type { Cors } from "../http/cors.ts";
 import { createHttpServer } from "../http/listener.ts";
 import { evaluations } from "../metrics.ts";
 import { parseSelector, SELECTOR_HEADER } from "../selector.ts";
-import type { ServedFlag } from "../served-flag.ts";
+import type { Answer, ServedFlag } from "../served-flag.ts";
 import type { FlagStore } from "../store.ts";
-import { failure, flagAnswer } from "./answers.ts";
+import { answerText, failure } from "./answers.ts";
 import type { EventStreams } from "./events.ts";
 import type { Freshness } from "./freshness.ts";
 import { EVENTS_PATH, type Tickets } from "./ticket.ts";
@@ -85,7 +85,8 @@ class Ofrep {
       throw new Refused(404, failure("FLAG_NOT_FOUND", `Flag set "${flagSet}" has no flag of this key`, key));
     }
     const answer = this.#evaluate(flag, context);
-    send(response, "errorCode" in answer ? 400 : 200, answer);
+    evaluations.inc({ protocol: "ofrep", outcome: answer.kind });
+    sendBody(response, answer.kind === "error" ? 400 : 200, Buffer.from(answerText(flag, answer)));
   }
 
   async #all(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
@@ -97,11 +98,11 @@ class Ofrep {
     if (told !== "") await freshness.reach(topic, told);
     const set = store.flagSet(flagSet);
     const flags = [...set.flags.values()].filter((flag) => isVisible(flag, access));
-    const body = JSON.stringify({
-      flags: flags.map((flag) => this.#evaluate(flag, context)),
+    const rest = JSON.stringify({
       eventStreams: [{ type: "sse", endpoint: { requestUri: tickets.issue(topic) }, inactivityDelaySec: INACTIVITY_S }],
       metadata: { flagSetId: flagSet, version: set.etag(access.viewer) },
     });
+    const body = Buffer.from(`{"flags":[${this.#evaluated(flags, context)}],${rest.slice(1)}`);
     // Of the answer itself: another context, a ramp that time moves or a new address of the stream is another answer. A tag of
     // the definitions alone gives a user who upgrades his plan the old values for ever.
     const etag = `"${hash("sha1", body, "base64url")}"`;
@@ -110,7 +111,7 @@ class Ofrep {
     if (told !== "") delivery.refetched(flagSet, told);
     const isToldOfAnother = told !== "" && told !== set.etag(access.viewer);
     if (!isToldOfAnother && matches(request.headers["if-none-match"], etag)) response.writeHead(304).end();
-    else sendText(response, 200, body);
+    else sendBody(response, 200, body);
   }
 
   #listen(request: IncomingMessage, response: ServerResponse, query: string): void {
@@ -129,12 +130,24 @@ class Ofrep {
     this.#parts.events.open(response, topic, header(request, "last-event-id"));
   }
 
-  #evaluate(flag: ServedFlag, context: Context): object {
+  /** @returns answers as JSON, separated by commas */
+  #evaluated(flags: readonly ServedFlag[], context: Context): string {
+    const counts = { value: 0, codeDefault: 0, error: 0 };
+    const answers = flags.map((flag) => {
+      const answer = this.#evaluate(flag, context);
+      counts[answer.kind]++;
+      return answerText(flag, answer);
+    });
+    for (const [outcome, count] of Object.entries(counts))
+      if (count > 0) evaluations.inc({ protocol: "ofrep", outcome }, count);
+    return answers.join(",");
+  }
+
+  #evaluate(flag: ServedFlag, context: Context): Answer {
     const answer = flag.evaluate(context as never);
-    evaluations.inc({ protocol: "ofrep", outcome: answer.kind });
     if (answer.kind !== "error")
       this.#parts.delivery.evaluated(flag, answer.kind === "value" ? answer.variant : undefined);
-    return flagAnswer(flag, answer);
+    return answer;
   }
 
   /** Who asks, for what, about whom. Whoever is not let in has nothing of his read. */
@@ -219,14 +232,14 @@ function header({ headers }: IncomingMessage, name: string): string | undefined 
 }
 
 function send(response: ServerResponse, status: number, body: object): void {
-  sendText(response, status, JSON.stringify(body));
+  sendBody(response, status, Buffer.from(JSON.stringify(body)));
 }
 
-function sendText(response: ServerResponse, status: number, body: string): void {
+function sendBody(response: ServerResponse, status: number, body: Buffer): void {
   response
     .writeHead(status, {
       "content-type": "application/json",
-      "content-length": Buffer.byteLength(body),
+      "content-length": body.length,
       "x-content-type-options": "nosniff",
     })
     .end(body);

@@ -1,21 +1,25 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Client, credentials, type Metadata, Metadata as NewMetadata, type ServiceError } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { DeliveryCounts } from "../../../src/serving/delivery.ts";
 import { Feed } from "../../../src/serving/feed.ts";
+import { GrpcByHand } from "../../../src/serving/grpc/by-hand.ts";
 import { ConnectHandler } from "../../../src/serving/grpc/connect.ts";
 import { ConnectStreams } from "../../../src/serving/grpc/connect-streams.ts";
 import { evaluationHandlers } from "../../../src/serving/grpc/evaluation.ts";
-import { createGrpcServer, GrpcPort } from "../../../src/serving/grpc/listener.ts";
-import { evaluationService, syncService } from "../../../src/serving/grpc/protos.ts";
+import { createGrpcServer, GrpcPort, grpcSideOf } from "../../../src/serving/grpc/listener.ts";
+import { evaluationService, syncMethod } from "../../../src/serving/grpc/protos.ts";
 import { OpenStreams } from "../../../src/serving/grpc/streams.ts";
-import { syncHandlers } from "../../../src/serving/grpc/sync.ts";
+import { syncMethods } from "../../../src/serving/grpc/sync.ts";
 import { Cors } from "../../../src/serving/http/cors.ts";
 import { Resolver } from "../../../src/serving/resolve.ts";
 import { FlagStore } from "../../../src/serving/store.ts";
 
 export interface GrpcLab {
+  /** Of evaluation, by gRPC and Connect. */
   readonly port: number;
+  readonly syncPort: number;
   readonly url: string;
   readonly store: FlagStore;
   readonly delivery: DeliveryCounts;
@@ -25,7 +29,7 @@ export interface GrpcLab {
   stop(): Promise<void>;
 }
 
-/** Evaluation (gRPC and Connect) and sync on one port of loopback, with a store that the test fills.
+/** Evaluation (gRPC and Connect) and sync on loopback, with a store that the test fills.
  * @param store of an earlier server, to be served again */
 export async function startGrpc(options: { port?: number; store?: FlagStore; most?: number } = {}): Promise<GrpcLab> {
   const store = options.store ?? new FlagStore();
@@ -43,19 +47,23 @@ export async function startGrpc(options: { port?: number; store?: FlagStore; mos
   const grpc = createGrpcServer();
   for (const version of ["v1", "v2"] as const)
     grpc.addService(evaluationService(version), evaluationHandlers(version, { ...parts, streams }));
-  grpc.addService(syncService, syncHandlers({ store, delivery, streams, flagSet: "shop" }));
+  const sync = new GrpcByHand(syncMethods({ store, delivery, streams, flagSet: "shop" }), systemClock);
   const connect = new ConnectHandler({ ...parts, streams: connectStreams, cors: new Cors(["*"]) });
-  const port = new GrpcPort(grpc, (request, response) => void connect.answer(request, response), systemClock);
+  const answer = (request: IncomingMessage, response: ServerResponse) => void connect.answer(request, response);
+  const port = new GrpcPort(grpcSideOf(grpc), answer, systemClock);
+  const syncPort = new GrpcPort(sync, (_, response) => void response.end(), systemClock);
   await new Promise<void>((resolve) => port.net.listen(options.port ?? 0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => syncPort.net.listen(0, "127.0.0.1", resolve));
   const drain = async () => void (await Promise.all([streams.drain(0), connectStreams.drain(0)]));
   return {
     port: port.port,
+    syncPort: syncPort.port,
     url: `http://127.0.0.1:${port.port}`,
     store,
     delivery,
     lines,
     drain,
-    stop: () => port.close(),
+    stop: async () => void (await Promise.all([port.close(), syncPort.close()])),
   };
 }
 
@@ -108,7 +116,8 @@ export class PlainClient {
 function methodOf(method: string) {
   const [service = "", name = ""] = method.split("/");
   const version = /evaluation\.(v1|v2)/.exec(service)?.[1];
-  const definition = (version === undefined ? syncService : evaluationService(version as "v1" | "v2"))[name];
+  if (version === undefined) return syncMethod(name as "SyncFlags");
+  const definition = evaluationService(version as "v1" | "v2")[name];
   if (definition === undefined) throw new Error(`There is no ${method}`);
   return definition;
 }

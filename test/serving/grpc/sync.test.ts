@@ -1,5 +1,9 @@
+import { randomBytes } from "node:crypto";
+import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import { gunzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { syncMethod } from "../../../src/serving/grpc/protos.ts";
 import { eventually } from "../../kube/scripted-server.ts";
 import { aFlag, forPros } from "../flags.ts";
 import { type GrpcLab, PlainClient, startGrpc } from "./lab.ts";
@@ -10,7 +14,7 @@ let lab: GrpcLab;
 let client: PlainClient;
 beforeEach(async () => {
   lab = await startGrpc();
-  client = new PlainClient(lab.port);
+  client = new PlainClient(lab.syncPort);
 });
 afterEach(async () => {
   client.close();
@@ -70,14 +74,15 @@ describe("SyncFlags", () => {
   });
 
   test("gives a slow reader what holds by then, not all that held meanwhile", async () => {
-    const value = { text: "x".repeat(8_000) };
+    // Nothing that compresses well: it must not fit into what HTTP/2 lets through unread.
+    const value = () => ({ text: randomBytes(4_000).toString("hex") });
     const big = (version: string) =>
       Array.from({ length: 40 }, (_, i) =>
-        lab.store.put(aFlag(`f${i}`, { version, definition: { variants: { a: value }, defaultVariant: "a" } }), true),
+        lab.store.put(aFlag(`f${i}`, { version, definition: { variants: { a: value() }, defaultVariant: "a" } }), true),
       );
     big("v0");
     const { Client, credentials } = await import("@grpc/grpc-js");
-    const slow = new Client(`127.0.0.1:${lab.port}`, credentials.createInsecure());
+    const slow = new Client(`127.0.0.1:${lab.syncPort}`, credentials.createInsecure());
     const call = slow.makeServerStreamRequest(
       `/${SYNC}/SyncFlags`,
       () => Buffer.alloc(0),
@@ -107,3 +112,108 @@ test("FetchAllFlags gives the set once", async () => {
   expect(Object.keys(setOf(answer).flags)).toEqual(["a"]);
   expect(await client.ask(`${SYNC}/GetMetadata`, {})).toMatchObject({ metadata: {} });
 });
+
+describe("the port", () => {
+  const noisy = (bytes: number) => ({ variants: { a: { text: "ab".repeat(bytes / 2) } }, defaultVariant: "a" });
+
+  test("sends a large set compressed to those who take it, and plain to the others", async () => {
+    lab.store.put(aFlag("a", { definition: noisy(20_000) }));
+    const whole = JSON.stringify(setOf((await first({ "grpc-accept-encoding": "identity,deflate,gzip" })).message));
+    const compressed = await first({ "grpc-accept-encoding": "identity,deflate,gzip" });
+    const plain = await first({ "grpc-accept-encoding": "identity" });
+    const silent = await first({});
+    expect([compressed.headers["grpc-encoding"], compressed.bytes[0]]).toEqual(["gzip", 1]);
+    expect(compressed.bytes.length).toBeLessThan(2_000);
+    for (const answer of [plain, silent]) {
+      expect([answer.headers["grpc-encoding"], answer.bytes[0]]).toEqual([undefined, 0]);
+      expect(JSON.stringify(setOf(answer.message))).toBe(whole);
+    }
+  });
+
+  test("sends a small set as it is", async () => {
+    lab.store.put(aFlag("a"));
+    const { bytes, message } = await first({ "grpc-accept-encoding": "gzip" });
+    expect(bytes[0]).toBe(0);
+    expect(Object.keys(setOf(message).flags)).toEqual(["a"]);
+  });
+
+  test.each([
+    ["a method that is none", { ":path": `/${SYNC}/Nothing` }, question(), status.UNIMPLEMENTED],
+    [
+      "a question that is compressed",
+      {},
+      Buffer.concat([Buffer.from([1]), question().subarray(1)]),
+      status.UNIMPLEMENTED,
+    ],
+    ["half a question", {}, question().subarray(0, 3), status.INVALID_ARGUMENT],
+    ["a question that is shorter than it says", {}, Buffer.from([0, 0, 0, 0, 9, 1]), status.INVALID_ARGUMENT],
+    ["a question without end", {}, Buffer.alloc(100_000), status.RESOURCE_EXHAUSTED],
+  ])("refuses %s in gRPC's words", async (_what, headers, body, code) => {
+    const { headers: head, trailers } = await call(headers, body).ended;
+    const { "grpc-status": given, "grpc-message": details } = { ...head, ...trailers };
+    expect(head[":status"]).toBe(200);
+    expect([Number(given), decodeURIComponent(String(details))]).toEqual([code, expect.stringMatching(/^[A-Z]/)]);
+  });
+
+  test("tells who speaks something else that this is gRPC", async () => {
+    const { headers } = await call({ "content-type": "application/json" }, question()).ended;
+    expect(headers[":status"]).toBe(415);
+  });
+
+  test("says in trailers how a stream ended, in any language", async () => {
+    const stream = call({}, question("größe=1"));
+    const { headers, trailers } = await stream.ended;
+    expect(decodeURIComponent(String({ ...headers, ...trailers }["grpc-message"]))).toContain("größe");
+  });
+});
+
+/** A question as it goes over the wire. */
+function question(selector = ""): Buffer {
+  const message = syncMethod("SyncFlags").requestSerialize({ selector });
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+/** HTTP/2 without gRPC's library around it. */
+function call(headers: OutgoingHttpHeaders, body: Buffer) {
+  const session = connect(`http://127.0.0.1:${lab.syncPort}`);
+  session.on("error", () => undefined);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `/${SYNC}/SyncFlags`,
+    "content-type": "application/grpc",
+    te: "trailers",
+    ...headers,
+  });
+  const parts: Buffer[] = [];
+  let head: IncomingHttpHeaders = {};
+  let trailers: IncomingHttpHeaders = {};
+  stream.on("error", () => undefined);
+  stream.on("response", (given) => {
+    head = given;
+  });
+  stream.on("trailers", (given) => {
+    trailers = given;
+  });
+  stream.on("data", (part: Buffer) => parts.push(part));
+  const ended = new Promise<{ headers: IncomingHttpHeaders; trailers: IncomingHttpHeaders }>((resolve) =>
+    stream.on("close", () => {
+      session.destroy();
+      resolve({ headers: head, trailers });
+    }),
+  );
+  stream.end(body);
+  return { ended, bytes: () => Buffer.concat(parts), headers: () => head, close: () => session.destroy() };
+}
+
+/** The first message that a stream gets. */
+async function first(headers: OutgoingHttpHeaders) {
+  const stream = call(headers, question());
+  const isWhole = (bytes: Buffer) => bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1);
+  await eventually("a message", () => isWhole(stream.bytes()));
+  const bytes = stream.bytes().subarray(0, 5 + stream.bytes().readUInt32BE(1));
+  const body = bytes[0] === 1 ? gunzipSync(bytes.subarray(5)) : bytes.subarray(5);
+  stream.close();
+  return { headers: stream.headers(), bytes, message: syncMethod("SyncFlags").responseDeserialize(body) as never };
+}

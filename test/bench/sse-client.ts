@@ -1,0 +1,58 @@
+import { connect } from "node:net";
+import { HttpConnection } from "./http-connection.ts";
+
+const HINT = /"refetchEvaluation","etag":"([^"]*)"/;
+
+/** An OFREP client as a browser is one: it listens, and fetches everything when it is told to. */
+export class SseClient {
+  readonly opened: Promise<void>;
+  readonly #asking: HttpConnection;
+  readonly #flagSet: string;
+  #told: (etag: string) => void = () => undefined;
+
+  constructor(port: number, flagSet: string, failed: (why: string) => void) {
+    this.#flagSet = flagSet;
+    this.#asking = new HttpConnection(port, failed);
+    this.opened = this.#open(port, failed);
+  }
+
+  /** Resolves once it was told to fetch and what it fetched holds `marker`. */
+  async fetched(marker: string): Promise<void> {
+    for (;;) {
+      const etag = await new Promise<string>((resolve) => {
+        this.#told = resolve;
+      });
+      if ((await this.#fetch(`?flagConfigEtag=${etag}`)).includes(marker)) return;
+    }
+  }
+
+  #fetch(query = ""): Promise<Buffer> {
+    const body = JSON.stringify({ context: { targetingKey: "bench" } });
+    return this.#asking.post(`/ofrep/v1/evaluate/flags${query}`, body, {
+      "flagd-selector": `flagSetId=${this.#flagSet}`,
+    });
+  }
+
+  async #open(port: number, failed: (why: string) => void): Promise<void> {
+    const { eventStreams } = JSON.parse(bodyOf(await this.#fetch())) as {
+      eventStreams: [{ endpoint: { requestUri: string } }];
+    };
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    socket.on("error", ({ message }) => failed(message));
+    socket.on("close", () => failed("the server ended a stream"));
+    socket.write(`GET ${eventStreams[0].endpoint.requestUri} HTTP/1.1\r\nhost: bench\r\n\r\n`);
+    await new Promise<void>((resolve) => {
+      socket.on("data", (chunk) => {
+        // Hints are short: they come in one piece.
+        const [, etag] = HINT.exec(chunk.toString("latin1")) ?? [];
+        if (etag === undefined) return;
+        resolve();
+        this.#told(etag);
+      });
+    });
+  }
+}
+
+function bodyOf(answer: Buffer): string {
+  return answer.toString("utf8", answer.indexOf("\r\n\r\n") + 4);
+}
