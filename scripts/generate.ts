@@ -7,6 +7,7 @@ import { chartCrd, chartReadme } from "./chart.ts";
 import { cliReference } from "./cli-reference.ts";
 import { dashboards } from "./dashboards.ts";
 import { metricsReference } from "./metrics-reference.ts";
+import { pictures } from "./pictures/pictures.ts";
 import { protosJson } from "./protos.ts";
 import { reasonsReference } from "./reasons.ts";
 import { referenceOf } from "./reference.ts";
@@ -73,6 +74,7 @@ const chart: Readonly<Record<string, string>> = {
 
 const check = process.argv.includes("--check");
 const others = {
+  ...pictures(),
   "src/serving/grpc/protos.json": protosJson(),
   "docs/reference/cli.md": cliReference(),
   "src/telemetry/version.ts": versionFile(),
