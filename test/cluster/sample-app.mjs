@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 
 const BY_TAG = { v3: { errorRate: 0.05 }, v4: { latencyMs: 800 } };
-const { PORT, IMAGE = "shop/web:v1", DRAIN_MS = "3000", ERROR_RATE, ERROR_FILE, LATENCY_MS } = process.env;
+const { PORT = "8080", IMAGE = "shop/web:v1", DRAIN_MS = "3000", ERROR_RATE, ERROR_FILE, LATENCY_MS } = process.env;
 const tag = IMAGE.split(":").at(-1);
 const errorRate = Number(ERROR_RATE ?? (ERROR_FILE && "0.2") ?? BY_TAG[tag]?.errorRate ?? 0);
 const latencyMs = Number(LATENCY_MS ?? BY_TAG[tag]?.latencyMs ?? 0);
@@ -65,4 +65,5 @@ process.on("SIGTERM", () => {
     setTimeout(() => process.exit(0), 2000).unref();
   }, Number(DRAIN_MS));
 });
-server.listen(Number(PORT), "127.0.0.1");
+// Told a port, it is a process among others of this machine; otherwise it is alone in a container.
+server.listen(Number(PORT), process.env.PORT === undefined ? "0.0.0.0" : "127.0.0.1");

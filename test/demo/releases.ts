@@ -1,10 +1,11 @@
+import { request } from "undici";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { defineResource } from "../../src/kube/resource.ts";
 import type { Store } from "../../src/kube/store.ts";
 import { type Load, startLoad, type Tallies } from "../cluster/load.ts";
-import { Playground } from "../cluster/playground.ts";
 import { Access } from "../cluster/watch.ts";
-import { rollout, shop } from "./shop.ts";
+import { type ContextOptions, contextGround, type Ground, ownGround, yamlOf } from "./ground.ts";
+import { rollout } from "./shop.ts";
 import { bold, dim, green, narrator, red, type Stops, say, seconds, table, task } from "./terminal.ts";
 
 /*
@@ -12,7 +13,7 @@ import { bold, dim, green, narrator, red, type Stops, say, seconds, table, task 
  * on a real API server with real pods, real requests and a real Prometheus; only the gateway is a stand-in of ours.
  */
 
-const PATIENCE_MS = 150_000;
+const SERVES_WITHIN_MS = 120_000;
 
 interface Chapter {
   readonly tag: string;
@@ -36,6 +37,7 @@ const CHAPTERS: readonly Chapter[] = [
   { tag: "v4", about: "it answers after 800 ms", wanted: "Reverted" },
 ];
 
+/** What is chosen of every chapter. */
 export interface Choices {
   readonly rps: number;
   readonly judged: boolean;
@@ -44,49 +46,46 @@ export interface Choices {
 
 /** @returns whether all went right
  * @param stops told how each part that was started is stopped */
-export async function playReleases({ rps, judged, keep }: Choices, stops: Stops): Promise<boolean> {
+export async function playReleases(
+  { rps, judged, keep, cluster }: Choices & { readonly cluster?: ContextOptions },
+  stops: Stops,
+): Promise<boolean> {
   say(bold("\nZenith: a good release is promoted, a bad one comes back by itself\n"));
   const startedMs = performance.now();
-  const playground = await task("a cluster: API server, controllers, node, gateway, Prometheus", () =>
-    Playground.start({ gatewayLagMs: 200 }),
-  );
-  stops.push(() => playground.stop());
-  const { cluster } = playground;
+  const ground = cluster === undefined ? await ownGround(stops) : await contextGround(cluster, keep, stops);
   await task("a shop: Deployment web (4 pods of v1), its Service, its HTTPRoute", async () => {
-    await cluster.apply(shop());
-    await kubectl(playground, "rollout", "status", "deployment/web", "--timeout=60s");
+    await ground.kubectl(["apply", "-f", "-"], yamlOf(ground.objects));
+    await ground.kubectl(["rollout", "status", "deployment/web", "--timeout=120s"]);
+    await serves(ground);
   });
-  await task("the operator", () => playground.startOperator());
-  const load = startLoad(playground.gateway.url, rps, { host: "web.example" });
+  await ground.startOperator();
+  const load = startLoad(ground.url, rps, { host: "web.example" });
   stops.push(() => load.stop());
-  const access = new Access(cluster.kubeconfig, "demo");
+  const access = new Access(ground.kubeconfig, "demo");
   stops.push(() => access.close());
   const rollouts = await access.watch<Rollout>(defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts"));
   await task(`kubectl apply -f rollout.yaml: the Deployment is adopted under ${rps} requests/s`, async () => {
-    await cluster.apply(rollout(judged ? {} : { analysis: { disabled: true } }));
-    await until(rollouts, (status) => status.phase === "Healthy", "the Deployment to be adopted");
+    const analysis = judged ? { interval: ground.interval } : { disabled: true };
+    await ground.kubectl(["apply", "-f", "-"], yamlOf([rollout({ analysis }, "web", ground.namespace)]));
+    await until(ground, rollouts, (status) => status.phase === "Healthy", "the Deployment to be adopted");
   });
   const adopted = hurtOf(load.lap());
   say(`    ${dim(`${adopted.requests} requests meanwhile, ${adopted.failed} failed`)}`);
   const endings: Ending[] = [];
-  for (const chapter of CHAPTERS) endings.push(await release(chapter, playground, rollouts, load));
+  for (const chapter of CHAPTERS) endings.push(await release(chapter, ground, rollouts, load));
   const good = report(endings, load, performance.now() - startedMs);
-  if (keep) await stayOpen(playground);
+  if (keep) await stayOpen(ground);
   return good && adopted.failed === 0;
 }
 
 /** One release, from `kubectl set image` to where it ends, told as it goes. */
-async function release(
-  chapter: Chapter,
-  playground: Playground,
-  rollouts: Store<Rollout>,
-  load: Load,
-): Promise<Ending> {
+async function release(chapter: Chapter, ground: Ground, rollouts: Store<Rollout>, load: Load): Promise<Ending> {
   const { tag, about } = chapter;
-  say(`\n  ${bold(`kubectl set image deployment/web web=shop/web:${tag}`)}   ${dim(`(${about})`)}`);
+  const command = ground.release(tag);
+  say(`\n  ${bold(`kubectl ${command.join(" ")}`)}   ${dim(`(${about})`)}`);
   load.lap();
-  const before = rollouts.get("default", "web")?.status?.stable?.revision;
-  await kubectl(playground, "set", "image", "deployment/web", `web=shop/web:${tag}`);
+  const before = rollouts.get(ground.namespace, "web")?.status?.stable?.revision;
+  await ground.kubectl(command);
   const startedMs = performance.now();
   let highest = 0;
   const narrate = narrator(startedMs);
@@ -95,10 +94,13 @@ async function release(
     highest = Math.max(highest, weights?.written ?? 0);
     narrate(phase, display?.step, display?.weight, message);
   };
-  const unsubscribe = rollouts.subscribe((_type, rollout) => tell(rollout));
+  const unsubscribe = rollouts.subscribe((_type, rollout) => {
+    if (rollout.metadata.namespace === ground.namespace) tell(rollout);
+  });
   try {
     let started = false;
     const end = await until(
+      ground,
       rollouts,
       (status) => {
         started ||= status.phase === "Progressing";
@@ -153,30 +155,41 @@ function report(endings: readonly Ending[], load: Load, tookMs: number): boolean
   return good;
 }
 
-async function stayOpen({ cluster, prometheusUrl, gateway }: Playground): Promise<void> {
-  say(`\n  Everything is still running. In another terminal:
-
-    export KUBECONFIG=${cluster.kubeconfig}
-    alias kubectl=${cluster.binaries.kubectl}
-    kubectl get rollouts --watch
-    curl -H 'Host: web.example' ${gateway.url}
-    Prometheus: ${prometheusUrl}
-
-  Ctrl-C ends it.`);
+async function stayOpen({ help }: Ground): Promise<void> {
+  say(`\n  Everything is still running. In another terminal:\n\n${help.map((line) => `    ${line}`).join("\n")}\n`);
+  say("  Ctrl-C ends it.");
   await new Promise<void>(() => setInterval(() => undefined, 60_000));
+}
+
+/** Resolves once the shop answers where clients ask. */
+async function serves({ url }: Ground): Promise<void> {
+  let last = "no answer";
+  for (const end = performance.now() + SERVES_WITHIN_MS; performance.now() < end; ) {
+    try {
+      const { statusCode, headers, body } = await request(url, { headers: { host: "web.example" } });
+      await body.dump();
+      if (statusCode === 200 && headers["x-version"] !== undefined) return;
+      last = `${statusCode}, from something else than the shop`;
+    } catch (error) {
+      last = String(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`The shop does not answer at ${url} for the Host web.example: ${last}`);
 }
 
 /** Resolves with the Rollout as soon as its status is as wanted. */
 async function until(
+  { namespace, patienceMs }: Ground,
   rollouts: Store<Rollout>,
   isThere: (status: NonNullable<Rollout["status"]>) => boolean,
   what: string,
 ): Promise<Rollout> {
   const check = (): Rollout | undefined => {
-    const rollout = rollouts.get("default", "web");
+    const rollout = rollouts.get(namespace, "web");
     return rollout?.status !== undefined && isThere(rollout.status) ? rollout : undefined;
   };
-  const end = performance.now() + PATIENCE_MS;
+  const end = performance.now() + patienceMs;
   return await new Promise((resolve, reject) => {
     const finish = (act: () => void): void => {
       unsubscribe();
@@ -187,18 +200,12 @@ async function until(
       const found = check();
       if (found !== undefined) finish(() => resolve(found));
       else if (performance.now() > end) {
-        const message = rollouts.get("default", "web")?.status?.message ?? "no status";
-        finish(() => reject(new Error(`Waited ${PATIENCE_MS / 1000} s for ${what}; the Rollout says: ${message}`)));
+        const message = rollouts.get(namespace, "web")?.status?.message ?? "no status";
+        finish(() => reject(new Error(`Waited ${patienceMs / 1000} s for ${what}; the Rollout says: ${message}`)));
       }
     };
     const unsubscribe = rollouts.subscribe(look);
     const timer = setInterval(look, 500);
     look();
   });
-}
-
-async function kubectl({ cluster }: Playground, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(args);
-  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr.trim()}`);
-  return stdout.trim();
 }

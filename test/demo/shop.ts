@@ -8,6 +8,7 @@ export interface ShopOptions {
   readonly replicas?: number;
   readonly image?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly gateway?: { readonly name: string; readonly namespace?: string };
 }
 
 export function shop(options: ShopOptions = {}): KubeObject[] {
@@ -19,10 +20,14 @@ export function service({ name = "web", namespace = "default" }: ShopOptions = {
   return object("v1", "Service", { name, namespace }, spec);
 }
 
-/** A route to the stand-in gateway, for the host `NAME.example`. */
-export function route({ name = "web", namespace = "default" }: ShopOptions = {}): KubeObject {
+/** A route to the stand-in gateway unless said otherwise, for the host `NAME.example`. */
+export function route({
+  name = "web",
+  namespace = "default",
+  gateway = { name: "public" },
+}: ShopOptions = {}): KubeObject {
   const rules = [{ backendRefs: [{ name, port: 80 }] }];
-  const spec = { parentRefs: [{ name: "public" }], hostnames: [`${name}.example`], rules };
+  const spec = { parentRefs: [gateway], hostnames: [`${name}.example`], rules };
   return object("gateway.networking.k8s.io/v1", "HTTPRoute", { name, namespace }, spec);
 }
 
