@@ -103,7 +103,15 @@ export async function startOperator(
     `--health-probe-bind-address=127.0.0.1:${health}`,
     "--leader-election-namespace=default",
   ].filter((flag) => !flags.some((own) => own.startsWith(`${flag.split("=")[0]}=`)));
-  const args = ["--disable-warning=ExperimentalWarning", entry, "operator", ...defaults, ...flags];
+  // As in the manifests.
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    "--max-semi-space-size=2",
+    entry,
+    "operator",
+    ...defaults,
+    ...flags,
+  ];
   const running = await start(process.execPath, args, { logFile });
   const operator = {
     running,
