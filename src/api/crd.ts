@@ -195,6 +195,9 @@ export interface CrdOptions {
   readonly columns: readonly { name: string; type: string; jsonPath: string; description: string; priority?: number }[];
   /** What holds for the whole object, its name included. */
   readonly rules?: readonly CelRule[];
+  /** Until the operator has looked at it, status says that of no generation: kstatus (Helm, Flux) takes what has no status at all
+   * for ready. The API server puts it into every object that has none, as the schema's default. */
+  readonly unseenStatus?: { readonly observedGeneration: -1 };
   readonly scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath: string };
 }
 
@@ -244,7 +247,10 @@ export function objectSchema(options: CrdOptions, spec: z.ZodType, status: z.Zod
       kind: { type: "string" },
       metadata: { type: "object" },
       spec: structuralSchema(spec),
-      status: structuralSchema(status),
+      status: {
+        ...structuralSchema(status),
+        ...(options.unseenStatus === undefined ? {} : { default: options.unseenStatus }),
+      },
     },
   };
 }

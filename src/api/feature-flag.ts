@@ -402,6 +402,7 @@ export const featureFlagCrd = {
   shortName: "zff",
   description:
     "A switch in a program that reaches its users in steps, is judged, and is taken back when it hurts them.",
+  unseenStatus: { observedGeneration: -1 },
   rules: [
     {
       rule: `${keyOf("self")} == ${keyOf("oldSelf")}`,

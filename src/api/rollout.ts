@@ -324,6 +324,7 @@ export const rolloutCrd = {
     },
     { name: "Message", type: "string", jsonPath: ".status.message", description: "One sentence.", priority: 1 },
   ],
+  unseenStatus: { observedGeneration: -1 },
   scale: {
     specReplicasPath: ".spec.replicas",
     statusReplicasPath: ".status.replicas",

@@ -19,7 +19,6 @@ let story: Story;
 
 beforeAll(async () => {
   playground = await Playground.start({ gatewayLagMs: 200 });
-  await playground.startOperator();
   story = await Story.begin(playground);
 }, 1_200_000);
 
@@ -28,12 +27,17 @@ afterAll(async () => {
   await playground?.stop();
 });
 
+/** Helm reads YAML 1.1, to which an `on` without quotes is true. */
+function asHelmReads(object: object): string {
+  return stringify(object, { version: "1.1" });
+}
+
 /** Writes the chart of a release, with these objects in it. */
 function chart(release: string, objects: readonly object[]): string {
   const folder = playground.cluster.path(`chart-${release}`);
   mkdirSync(join(folder, "templates"), { recursive: true });
   writeFileSync(join(folder, "Chart.yaml"), stringify({ apiVersion: "v2", name: release, version: "1.0.0" }));
-  writeFileSync(join(folder, "templates/all.yaml"), objects.map((object) => stringify(object)).join("---\n"));
+  writeFileSync(join(folder, "templates/all.yaml"), objects.map(asHelmReads).join("---\n"));
   return folder;
 }
 
@@ -71,12 +75,57 @@ function own(image: string, steps: readonly object[], waitFor: string): object {
 
 const WAIT = ["--wait", "--timeout=60s"];
 
+const steps = [{ weight: 50 }, { pause: { for: "2s" } }];
+const FLAG = {
+  apiVersion: "zenith.sh/v1alpha1",
+  kind: "FeatureFlag",
+  metadata: { name: "banner" },
+  spec: { strategy: { allAtOnce: { variant: "on" } } },
+};
+const STOP = {
+  ...FLAG,
+  kind: "KillSwitch",
+  metadata: { name: "stop" },
+  spec: { selector: {}, rollouts: "hold", reason: "none" },
+};
+
+describe("before there is an operator", () => {
+  const columns = async (kind: string) => {
+    const { stdout } = await playground.cluster.kubectl(["get", kind, "--no-headers", "-o", "wide"]);
+    return stdout.trim().replaceAll(/ +/g, " ");
+  };
+
+  test.each(["Rollout", "FeatureFlag"])("helm install --wait of a %s ends with a failure", async (kind) => {
+    const object = kind === "Rollout" ? own("shop/web:v1", steps, "serving") : FLAG;
+    const { code, stderr } = await upgrade(kind.toLowerCase(), [object], "--wait", "--timeout=6s");
+    expect(code).toBe(1);
+    expect(stderr).toContain(`resource ${kind}/default/`);
+    await helm(["uninstall", kind.toLowerCase(), "-n", "default"], playground);
+  });
+
+  test("a KillSwitch is not waited for: it works without one", async () => {
+    expect(await upgrade("stop", [STOP], ...WAIT)).toMatchObject({ code: 0 });
+    expect(await helm(["uninstall", "stop", "-n", "default", "--wait"], playground)).toMatchObject({ code: 0 });
+  });
+
+  test("nothing is told of what nobody has looked at, but its age", async () => {
+    await playground.cluster.apply([{ ...own("shop/web:v1", steps, "serving"), metadata: { name: "early" } }, FLAG]);
+    expect(await columns("zr")).toMatch(/^early \d+s$/);
+    expect(await columns("zff")).toMatch(/^banner \d+s$/);
+    await playground.cluster.kubectl(["delete", "zr/early", "zff/banner"]);
+    await playground.startOperator();
+  });
+});
+
 describe("helm upgrade --wait", () => {
-  const steps = [{ weight: 50 }, { pause: { for: "2s" } }];
+  test("of a FeatureFlag ends once the operator has looked at it", async () => {
+    expect(await upgrade("banner", [FLAG], ...WAIT)).toMatchObject({ code: 0 });
+    expect(await story.read("zff", "banner")).toMatchObject({ status: { observedGeneration: 1, phase: "Healthy" } });
+  });
 
   test("ends well once the new version is promoted, and not before", async () => {
     expect(await upgrade("own", [own("shop/web:v1", steps, "promoted")], ...WAIT)).toMatchObject({ code: 0 });
-    await story.phase("Healthy", "own"); // To kstatus what has no status yet is current: Helm may look before the operator.
+    expect(await story.read("zr", "own")).toMatchObject({ status: { phase: "Healthy" } });
     expect(await upgrade("own", [own("shop/web:v2", steps, "promoted")], ...WAIT)).toMatchObject({ code: 0 });
     const { stable, phase } = story.status("own");
     expect({ images: stable?.images, isPromoted: ["Baking", "Healthy"].includes(phase ?? "") }).toEqual({

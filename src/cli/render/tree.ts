@@ -28,7 +28,7 @@ function headOf({ metadata, status }: Rollout, style: Style): string[] {
 
 function factsOf(rollout: Rollout, nowMs: number, style: Style): string[] {
   const { status } = rollout;
-  if (status === undefined) return [];
+  if (status?.phase === undefined) return [];
   const { weights, lastRequest, bake } = status;
   const said = (bp: number | undefined) => `${bp ?? 0} %`;
   const facts: [string, string][] = [];

@@ -92,7 +92,7 @@ type Judged = NonNullable<NonNullable<Status["analysis"]>["metrics"]>[number];
 
 /** A Rollout at rest has neither weight nor verdict to tell. */
 function onItsWay({ status }: Rollout, samplesOf: (status: Status) => Sample[]): Sample[] {
-  const atRest = status === undefined || ["Healthy", "Reverted", "Failed"].includes(status.phase ?? "");
+  const atRest = status?.phase === undefined || ["Healthy", "Reverted", "Failed"].includes(status.phase);
   return atRest ? [] : samplesOf(status);
 }
 
