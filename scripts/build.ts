@@ -1,5 +1,6 @@
 import { rmSync, statSync } from "node:fs";
 import { bundle, ENTRIES, type Program } from "./bundle.ts";
+import { writePackages } from "./packages.ts";
 
 /** `npm run build`: what ships, in dist/. */
 rmSync("dist", { recursive: true, force: true });
@@ -9,3 +10,5 @@ for (const program of Object.keys(ENTRIES) as Program[]) {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${path}: ${(statSync(path).size / 1e6).toFixed(2)} MB in ${seconds} s`);
 }
+writePackages("dist");
+console.log("dist/npm, dist/krew.yaml and its archive: kubectl zenith to install");

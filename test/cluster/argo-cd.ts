@@ -1,25 +1,10 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder } from "./binaries.ts";
 import { run } from "./cluster.ts";
+import { goTool } from "./go-tool.ts";
 import { ROOT } from "./playground.ts";
 
-const SOURCES = join(ROOT, "test/cluster/argo-cd");
-
-/** Builds what stands for Argo CD, once: a small program around the Lua and the jq that it uses. */
-async function program(): Promise<string> {
-  const hash = createHash("sha256");
-  for (const name of ["go.mod", "go.sum", "main.go"]) hash.update(readFileSync(join(SOURCES, name)));
-  const path = join(cacheFolder(), `argo-cd-${hash.digest("hex").slice(0, 16)}`);
-  if (existsSync(path)) return path;
-  mkdirSync(cacheFolder(), { recursive: true });
-  const scratch = `${path}.${process.pid}`;
-  const { code, stderr } = await run("go", ["build", "-o", scratch, "."], { cwd: SOURCES, env: { CGO_ENABLED: "0" } });
-  if (code !== 0) throw new Error(`Argo CD's Lua and jq do not build: ${stderr.slice(-1_000)}`);
-  renameSync(scratch, path);
-  return path;
-}
+/** What stands for Argo CD: a small program around the Lua and the jq that it uses. */
+const program = () => goTool(join(ROOT, "test/cluster/argo-cd"));
 
 /** Runs a script on an object, as Argo CD runs health checks and actions.
  * @param script path of the file
