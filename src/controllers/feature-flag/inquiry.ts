@@ -23,18 +23,23 @@ export function inquiryOf(memory: AnalysisMemory | undefined, flag: FeatureFlag,
     intervalMs,
     request: () => {
       const sinceMs = readFromMs(analysis, memory.state, nowMs);
-      // The time before the ramp is read until enough of it is known.
-      const isKnown = compare === "variants" || flag.status?.analysis?.before !== undefined;
+      const begunMs = begunOf(flag.status) ?? nowMs;
+      const readsBefore = compare === "beforeAfter" && !isBeforeKnown(analysis, flag) && nowMs - begunMs < BEFORE_MS;
       return {
         subject,
         queries: queriesOf(flag, subject),
         metrics,
-        sinceMs: isKnown ? sinceMs : Math.min(sinceMs, (begunOf(flag.status) ?? nowMs) - BEFORE_MS),
+        sinceMs: readsBefore ? Math.min(sinceMs, begunMs - BEFORE_MS) : sinceMs,
         nowMs,
         windowMs: Math.max(60_000, 4 * intervalMs),
       };
     },
   };
+}
+
+/** The time before the ramp is read until each metric's rate is known, for a while: what was not there to be read will not come. */
+function isBeforeKnown({ metrics }: JudgedBy["analysis"], { status }: FeatureFlag): boolean {
+  return metrics.every(({ kind, name }) => kind === "query" || status?.analysis?.before?.[name] !== undefined);
 }
 
 /** By what a flag is to be judged; undefined where it never is. */

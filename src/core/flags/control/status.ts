@@ -140,7 +140,7 @@ function analysisOf(
     analysis: {
       ...next,
       ...(world.ramp?.kind === "steps" ? optional("compare", world.ramp.analysis?.compare) : {}),
-      ...optional("before", analysed.before),
+      ...optional("before", Object.keys(analysed.before ?? {}).length === 0 ? undefined : analysed.before),
       ...optional("sampleRatio", ratio),
     },
   };
