@@ -1,12 +1,20 @@
 // A small shop whose new features are behind flags: asks for the one that the path names (FLAG_KEY at /) by an unmodified
-// OpenFeature SDK with each request, and says in its counters which variant the user met. With HARM_FILE there, what is new
-// behind FLAG_KEY fails, for one request in twenty unless HARM says otherwise.
+// OpenFeature SDK with each request, and says in its counters which variant the user met, unless PLAIN names it alone. With the
+// file HARM_FILE.key there, what is new behind that flag fails, for one request in twenty unless HARM says otherwise.
 import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import { FlagdProvider } from "@openfeature/flagd-provider";
 import { OpenFeature } from "@openfeature/server-sdk";
 
-const { PORT, FLAG_KEY = "new-checkout", SYNC_PORT, FLAG_SET = "default", HARM_FILE = "", HARM = "0.05" } = process.env;
+const {
+  PORT,
+  FLAG_KEY = "new-checkout",
+  SYNC_PORT,
+  FLAG_SET = "default",
+  HARM_FILE = "",
+  HARM = "0.05",
+  PLAIN,
+} = process.env;
 const USERS = 5_000;
 
 const provider = new FlagdProvider({
@@ -27,7 +35,8 @@ const client = OpenFeature.getClient();
 const requests = new Map();
 
 function count(key, variant, status) {
-  const labels = `status="${status}",feature_flag_key="${key}",feature_flag_variant="${variant}"`;
+  const whose = PLAIN ? `app="${PLAIN}"` : `feature_flag_key="${key}",feature_flag_variant="${variant}"`;
+  const labels = `status="${status}",${whose}`;
   requests.set(labels, (requests.get(labels) ?? 0) + 1);
 }
 
@@ -42,7 +51,7 @@ const server = createServer(async (request, response) => {
   const key = request.url.slice(1) || FLAG_KEY;
   const targetingKey = request.headers["x-user"] ?? `user-${Math.floor(Math.random() * USERS)}`;
   const { value, variant = "default" } = await client.getBooleanDetails(key, false, { targetingKey });
-  const harmed = value && key === FLAG_KEY && existsSync(HARM_FILE) && Math.random() < Number(HARM);
+  const harmed = value && existsSync(`${HARM_FILE}.${key}`) && Math.random() < Number(HARM);
   count(key, variant, harmed ? 500 : 200);
   response.writeHead(harmed ? 500 : 200, { "x-version": variant, "content-type": "text/plain" }).end(`${variant}\n`);
 });

@@ -6,9 +6,9 @@ import { ensureChromium } from "../clients/setup.ts";
 import { startFlagServer } from "../cluster/flag-server.ts";
 import { type Ask, startLoad } from "../cluster/load.ts";
 import { Playground } from "../cluster/playground.ts";
-import { FlagStory, flagShop } from "../e2e/flag-story.ts";
+import { ask, FlagStory, flagShop } from "../e2e/flag-story.ts";
 import type { Choices } from "./releases.ts";
-import { ask, type Feature, type Headline, type Seen, Storefront } from "./storefront.ts";
+import { type Feature, type Headline, type Seen, Storefront } from "./storefront.ts";
 import { bold, dim, green, narrator, red, type Stops, say, seconds, table, task } from "./terminal.ts";
 
 /*
@@ -218,7 +218,7 @@ async function release(chapter: Chapter, scene: Scene): Promise<Ending> {
     await story.apply(manifest(feature.key, judged));
     if (harmsAt !== undefined) {
       await agree(chapter, scene, mirror);
-      writeFileSync(scene.harmFile, "");
+      writeFileSync(`${scene.harmFile}.${feature.key}`, "");
       fails = "One in ten of its users’ checkouts fails since a moment ago.";
       aside("what is behind the new checkout begins to fail");
       await pictureOfHarm(scene);

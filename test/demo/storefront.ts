@@ -4,9 +4,9 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { request } from "undici";
 import { CHROMIUM_FLAGS } from "../clients/setup.ts";
 import { ROOT } from "../cluster/playground.ts";
+import { ask } from "../e2e/flag-story.ts";
 
 /** The page that the flag chapter watches: served by the demo, shown by a real Chromium, see test/demo/page. */
 
@@ -141,21 +141,4 @@ async function serveSite(gatewayUrl: string): Promise<Server> {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return server;
-}
-
-/** What the program answers to a user: which variant, and whether it failed. */
-export async function ask(
-  gatewayUrl: string,
-  user: string,
-  key: string,
-): Promise<{ variant: string | undefined; failed: boolean }> {
-  try {
-    const headers = { host: "web.example", "x-user": user };
-    const { statusCode, headers: got, body } = await request(`${gatewayUrl}/${key}`, { headers });
-    await body.dump();
-    const variant = got["x-version"];
-    return { variant: typeof variant === "string" ? variant : undefined, failed: statusCode >= 400 };
-  } catch {
-    return { variant: undefined, failed: true };
-  }
 }

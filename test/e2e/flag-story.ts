@@ -1,3 +1,4 @@
+import { request } from "undici";
 import type { FeatureFlag, FeatureFlagStatus } from "../../src/api/feature-flag.ts";
 import type { KubeObject } from "../../src/api/kubernetes.ts";
 import { defineResource } from "../../src/kube/resource.ts";
@@ -93,20 +94,38 @@ export function flagShop(
   server: FlagServer,
   harmFile: string,
   more: Readonly<Record<string, string>> = {},
+  name = "web",
 ): KubeObject[] {
   const env = { SYNC_PORT: String(server.ports.sync), HARM_FILE: harmFile, ...more };
   const spec = podSpec("shop/web:v1", env) as { containers: object[] };
-  const labels = { app: "web" };
+  const labels = { app: name };
   const containers = spec.containers.map((one) => ({ ...one, command: ["node", "test/cluster/flag-app.mjs"] }));
   const deployment = {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: { name: "web", namespace: "default" },
+    metadata: { name, namespace: "default" },
     spec: {
       replicas: 2,
       selector: { matchLabels: labels },
       template: { metadata: { labels }, spec: { ...spec, containers } },
     },
   } as KubeObject;
-  return [deployment, service(), route()];
+  return [deployment, service({ name }), route({ name })];
+}
+
+/** What the program answers to a user: which variant, and whether it failed. */
+export async function ask(
+  gatewayUrl: string,
+  user: string,
+  key: string,
+): Promise<{ variant: string | undefined; failed: boolean }> {
+  try {
+    const headers = { host: "web.example", "x-user": user };
+    const { statusCode, headers: got, body } = await request(`${gatewayUrl}/${key}`, { headers });
+    await body.dump();
+    const variant = got["x-version"];
+    return { variant: typeof variant === "string" ? variant : undefined, failed: statusCode >= 400 };
+  } catch {
+    return { variant: undefined, failed: true };
+  }
 }

@@ -58,8 +58,9 @@ afterAll(async () => {
 });
 
 function harm(on: boolean): void {
-  if (on) writeFileSync(harmFile, "");
-  else if (existsSync(harmFile)) rmSync(harmFile);
+  const file = `${harmFile}.new-checkout`;
+  if (on) writeFileSync(file, "");
+  else if (existsSync(file)) rmSync(file);
 }
 
 const SAMPLE = 200;
