@@ -47,20 +47,36 @@ export function ensureChromium(): string {
     if (existsSync(CHROMIUM)) return CHROMIUM;
     throw new Error(`CHROMIUM must be the path of a Chromium (found "${CHROMIUM}")`);
   }
-  const found = ["chromium", "chromium-browser", "google-chrome"]
-    .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
-    .find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-    process.stderr.write("Installing Chromium (once, about a minute) ...\n");
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    spawnSync("apt-get", ["update", "-qq"], { env, stdio: "ignore" });
-    spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium"], { env, stdio: "ignore" });
-    if (existsSync("/usr/bin/chromium")) return "/usr/bin/chromium";
-  }
+  const found = ["chromium", "chromium-browser", "google-chrome"].map(inPath).find((path) => path !== undefined);
+  const chromium = found ?? byApt("chromium");
+  if (chromium !== undefined) return chromium;
   throw new Error(
     "A page needs Chromium, and none is in PATH: install it (apt-get install chromium), or set CHROMIUM to its path",
   );
+}
+
+/** A shell, to complete words in.
+ * @returns its path
+ * @throws Error with a sentence that says what to do */
+export function ensureShell(name: "bash" | "zsh" | "fish"): string {
+  const shell = inPath(name) ?? byApt(name);
+  if (shell === undefined) throw new Error(`A test of completion needs ${name}: install it (apt-get install ${name})`);
+  return shell;
+}
+
+function inPath(name: string): string | undefined {
+  const folders = (process.env.PATH ?? "").split(":");
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/** Installs a package of Debian, where that is possible at all: it has a program of its name. */
+function byApt(name: string): string | undefined {
+  if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return undefined;
+  process.stderr.write(`Installing ${name} (once) ...\n`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  spawnSync("apt-get", ["update", "-qq"], { env, stdio: "ignore" });
+  spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", name], { env, stdio: "ignore" });
+  return inPath(name);
 }
 
 function run(command: string, args: readonly string[], hint: string): void {

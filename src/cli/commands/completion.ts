@@ -22,13 +22,19 @@ const ZSH = `#compdef kubectl-zenith
 # kubectl zenith completion zsh > "\${fpath[1]}/_kubectl-zenith"
 _kubectl_zenith() {
   local -a lines candidates
+  local line
   lines=("\${(@f)$(kubectl-zenith __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   for line in $lines; do
-    [[ $line == :* ]] || candidates+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
+    case $line in
+      :*) ;;
+      *$'\\t'*) candidates+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}") ;;
+      *) candidates+=("\${line//:/\\\\:}") ;;
+    esac
   done
   _describe 'kubectl zenith' candidates
 }
-compdef _kubectl_zenith kubectl-zenith`;
+# Out of a folder of $fpath this file is itself what completes; sourced, it says what does.
+if [[ $funcstack[1] == _kubectl-zenith ]]; then _kubectl_zenith; else compdef _kubectl_zenith kubectl-zenith; fi`;
 
 const FISH = `# kubectl zenith completion fish > ~/.config/fish/completions/kubectl-zenith.fish
 function __kubectl_zenith
