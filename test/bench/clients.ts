@@ -49,10 +49,11 @@ export class Clients {
   /** Has all of them wait for a message that holds `marker`.
    * @returns once they wait: what resolves with the time at which each had it, by `monotonicMs` */
   async await(marker: string): Promise<{ readonly arrived: Promise<number[]> }> {
-    const arrived = Promise.all(this.#children.map((child) => reportOf(child, "arrived")));
-    arrived.catch(() => undefined);
+    const reports = Promise.all(this.#children.map((child) => reportOf(child, "arrived")));
+    const arrived = reports.then((all) => all.flatMap((report) => ("atMs" in report ? report.atMs : [])));
+    arrived.catch(() => undefined); // Whoever waits for it is told.
     await Promise.all(this.#children.map((child) => this.#ask(child, { do: "await", marker }, "waiting")));
-    return { arrived: arrived.then((reports) => reports.flatMap((report) => ("atMs" in report ? report.atMs : []))) };
+    return { arrived };
   }
 
   async close(): Promise<void> {

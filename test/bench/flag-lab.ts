@@ -10,6 +10,9 @@ import { Access } from "../cluster/watch.ts";
 
 export const FLAGS = defineResource("zenith.sh/v1alpha1", "FeatureFlag", "featureflags");
 
+/** The bundle, as it ships. */
+export const ENTRY = join(ROOT, "dist/zenith.mjs");
+
 /** A control plane without pods, and flag servers, the bundle. */
 export class FlagLab {
   readonly cluster: Cluster;
@@ -42,8 +45,8 @@ export class FlagLab {
 
   /** Starts a flag server that lets everyone in. */
   async serve(): Promise<FlagServer> {
-    const entry = join(ROOT, "dist/zenith.mjs");
-    const server = await startFlagServer(this.cluster, ["--anonymous=server", "--log-level=warn"], { entry });
+    const flags = ["--anonymous=server", "--log-level=warn"];
+    const server = await startFlagServer(this.cluster, flags, { entry: ENTRY });
     this.#servers.push(server);
     return server;
   }

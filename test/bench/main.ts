@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { ensureBinaries } from "../cluster/binaries.ts";
 import { bold, say, table } from "../demo/terminal.ts";
 import { saveFigures } from "./figures.ts";
+import { benchFlags } from "./flags.ts";
 import { benchBaking, benchBurst, benchRest, benchWrites } from "./fleet.ts";
 import { benchJudge } from "./judge.ts";
 import { benchKill } from "./kill.ts";
@@ -21,6 +22,7 @@ const USAGE = `npm run bench [-- NAME ... options]
   rest     many Rollouts at rest, restarted, and the Lease handed over
   baking   what judging costs in status writes (takes six minutes)
   burst    many canaries at once
+  flags    evaluations a second, memory with 10,000 flags, and how soon one of them has changed
   kill     from kubectl apply of a KillSwitch to a thousand clients
 
   --save         keep the figures in test/bench/figures.json, which docs/sizing.md is made from; on an idle machine only
@@ -41,6 +43,7 @@ const BENCHES: Readonly<Record<string, (sizes: Sizes) => Promise<Row[]>>> = {
   baking: ({ rollouts = 100 }) => benchBaking(rollouts),
   burst: ({ rollouts = 500 }) => benchBurst(rollouts),
   rest: ({ rollouts = 2_000 }) => benchRest(rollouts),
+  flags: () => benchFlags(),
   kill: ({ runs = 20 }) => benchKill(runs),
 };
 

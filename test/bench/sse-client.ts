@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { HttpConnection } from "./http-connection.ts";
 
 const HINT = /"refetchEvaluation","etag":"([^"]*)"/;
@@ -8,12 +8,15 @@ export class SseClient {
   readonly opened: Promise<void>;
   readonly #asking: HttpConnection;
   readonly #flagSet: string;
+  readonly #failed: (why: string) => void;
+  #socket: Socket | undefined;
   #told: (etag: string) => void = () => undefined;
 
   constructor(port: number, flagSet: string, failed: (why: string) => void) {
     this.#flagSet = flagSet;
+    this.#failed = failed;
     this.#asking = new HttpConnection(port, failed);
-    this.opened = this.#open(port, failed);
+    this.opened = this.#open(port);
   }
 
   /** Resolves once it was told to fetch and what it fetched holds `marker`. */
@@ -26,6 +29,11 @@ export class SseClient {
     }
   }
 
+  close(): void {
+    this.#socket?.removeAllListeners("close").destroy();
+    this.#asking.close();
+  }
+
   #fetch(query = ""): Promise<Buffer> {
     const body = JSON.stringify({ context: { targetingKey: "bench" } });
     return this.#asking.post(`/ofrep/v1/evaluate/flags${query}`, body, {
@@ -33,13 +41,14 @@ export class SseClient {
     });
   }
 
-  async #open(port: number, failed: (why: string) => void): Promise<void> {
+  async #open(port: number): Promise<void> {
     const { eventStreams } = JSON.parse(bodyOf(await this.#fetch())) as {
       eventStreams: [{ endpoint: { requestUri: string } }];
     };
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-    socket.on("error", ({ message }) => failed(message));
-    socket.on("close", () => failed("the server ended a stream"));
+    this.#socket = socket;
+    socket.on("error", ({ message }) => this.#failed(message));
+    socket.on("close", () => this.#failed("the server ended a stream"));
     socket.write(`GET ${eventStreams[0].endpoint.requestUri} HTTP/1.1\r\nhost: bench\r\n\r\n`);
     await new Promise<void>((resolve) => {
       socket.on("data", (chunk) => {
