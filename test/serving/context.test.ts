@@ -60,7 +60,7 @@ describe("parseRequest() refuses, in words that its author understands:", () => 
       given: `{"context":{"a":${"[".repeat(9)}${"]".repeat(9)}}}`,
       expect: "nests deeper than 8 levels",
     },
-    __proto__: {
+    "the name __proto__": {
       given: '{"context":{"__proto__":{"plan":"pro"}}}',
       expect: "INVALID_CONTEXT: context.__proto__ is no name for an attribute",
     },

@@ -137,9 +137,17 @@ describe("Connect", () => {
     },
     "no key": { given: ["v2.Service/ResolveString", {}], expect: [400, "invalid_argument", "flagKey must be text"] },
     "no JSON": { given: ["v2.Service/ResolveString", "{"], expect: [400, "invalid_argument", "no JSON"] },
-    __proto__: {
+    "the name __proto__": {
       given: ["v2.Service/ResolveString", '{"flagKey":"a","context":{"__proto__":{}}}'],
       expect: [400, "invalid_argument", "__proto__"],
+    },
+    "a thousand levels": {
+      given: ["v2.Service/ResolveString", `{"flagKey":"a","context":${'{"a":'.repeat(1_000)}1${"}".repeat(1_000)}}`],
+      expect: [400, "invalid_argument", "nests deeper"],
+    },
+    "half a surrogate pair": {
+      given: ["v2.Service/ResolveString", '{"flagKey":"a","context":{"targetingKey":"\\udc00"}}'],
+      expect: [400, "invalid_argument", "surrogate"],
     },
     "a megabyte": {
       given: ["v2.Service/ResolveString", JSON.stringify({ flagKey: "x".repeat(1_000_000) })],
