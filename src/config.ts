@@ -9,6 +9,8 @@ import {
   path,
   type Role,
   readSettings,
+  refusing,
+  text,
   url,
 } from "./settings.ts";
 
@@ -31,6 +33,10 @@ const schema = z.strictObject({
   gates: bool
     .default(false)
     .describe("read ConfigMaps with the label zenith.sh/gate, as gates of tests and coverage need"),
+  "flag-servers": text
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, refusing("namespace/name of a Service"))
+    .optional()
+    .describe("Service, namespace/name, of the flag servers' management ports, to ask what they have delivered"),
   "max-concurrent-reconciles": count(256).default(8).describe("Rollouts looked at at once, 1 to 256"),
 });
 type Values = z.output<typeof schema>;
@@ -55,6 +61,8 @@ export interface Config {
   readonly leaderElectionNamespace: string;
   /** Whether ConfigMaps are read, for gates of tests and coverage. */
   readonly gates: boolean;
+  /** The Service of the flag servers' management ports; undefined: nobody is asked what was delivered. */
+  readonly flagServers?: { readonly namespace: string; readonly name: string };
   readonly maxConcurrentReconciles: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "text";
@@ -113,8 +121,14 @@ function configOf(values: Values): Config {
     leaderElect: values["leader-elect"],
     leaderElectionNamespace: values["leader-election-namespace"],
     gates: values.gates,
+    ...flagServersOf(values["flag-servers"]),
     maxConcurrentReconciles: values["max-concurrent-reconciles"],
     logLevel: values["log-level"],
     logFormat: values["log-format"],
   };
+}
+
+function flagServersOf(service: string | undefined): Pick<Config, "flagServers"> {
+  const [namespace = "", name = ""] = service?.split("/") ?? [];
+  return service === undefined ? {} : { flagServers: { namespace, name } };
 }

@@ -1,5 +1,6 @@
 import type { Config } from "./config.ts";
 import { FlagController } from "./controllers/feature-flag/controller.ts";
+import { flagServersBehind } from "./controllers/feature-flag/flag-servers.ts";
 import { mirrorKillSwitches } from "./controllers/feature-flag/kill-switches.ts";
 import { mirrorSegments } from "./controllers/feature-flag/segments.ts";
 import { observed } from "./controllers/observed-source.ts";
@@ -62,6 +63,12 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
   );
   if (numbers !== undefined) open.push(numbers);
   for (const reflector of caches.reflectors) void reflector.run(signal);
+  // Nothing else waits for this one: without it, what was delivered is not known, and all goes on.
+  const flagServers =
+    config.flagServers === undefined
+      ? undefined
+      : flagServersBehind(client, config.flagServers, { log, onRestoredServer });
+  void flagServers?.reflector.run(signal);
   await synced(caches.reflectors, (ms) => systemClock.sleep(ms, signal), signal, log);
   const elector = new Elector(resources, { namespace: config.leaderElectionNamespace, name: "zenith-operator", log });
   if (config.leaderElect) {
@@ -89,7 +96,7 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
       onRestoredServer,
       routers,
     }),
-    new FlagController(shell),
+    new FlagController({ ...shell, flagServers: flagServers?.servers }),
     mirrorKillSwitches(shell),
     mirrorSegments(shell),
   ];

@@ -131,6 +131,7 @@ export interface EndpointSlice extends KubeObject {
     readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
     readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly uid?: string };
   }[];
+  readonly ports?: readonly { readonly name?: string; readonly port?: number }[];
 }
 
 export interface Pod extends KubeObject {

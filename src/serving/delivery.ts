@@ -33,6 +33,8 @@ interface Push {
   refetched: number;
 }
 
+/** A client that was told of a change and has not fetched by then has been put away by its user, say. */
+const FETCHED_WITHIN_MS = 30_000;
 /** Of each: what is older has been delivered long since, or never will be. */
 const PUSHES_KEPT = 64;
 const TIMES_KEPT = 10_000;
@@ -98,17 +100,19 @@ export class DeliveryCounts {
   }
 
   /** What `GET /delivery` answers.
-   * @param flagSet only this one; all where it is not given */
-  page(server: string, flagSet?: string): DeliveryPage {
+   * @param flagSet only this one; all where it is not given
+   * @param keys only these flags; all where none is given */
+  page(server: string, flagSet?: string, keys: readonly string[] = []): DeliveryPage {
     const names = flagSet === undefined ? this.#store.names() : [flagSet];
-    const sets = names.map((name) => [name, this.#pageOf(this.#store.flagSet(name))] as const);
+    const sets = names.map((name) => [name, this.#pageOf(this.#store.flagSet(name), keys)] as const);
     return { server, flagSets: Object.fromEntries(sets) };
   }
 
-  #pageOf(set: FlagSet): Readonly<Record<string, FlagDelivery>> {
+  #pageOf(set: FlagSet, keys: readonly string[]): Readonly<Record<string, FlagDelivery>> {
     const streams = [...this.#streams].filter(({ flagSet }) => flagSet === undefined || flagSet === set.name);
     const pushes = [...this.#pushes].filter(([, { flagSet }]) => flagSet === set.name);
-    return Object.fromEntries([...set.flags.values()].map((flag) => [flag.key, this.#ofFlag(flag, streams, pushes)]));
+    const flags = keys.length === 0 ? [...set.flags.values()] : keys.flatMap((key) => set.flags.get(key) ?? []);
+    return Object.fromEntries(flags.map((flag) => [flag.key, this.#ofFlag(flag, streams, pushes)]));
   }
 
   #ofFlag(flag: ServedFlag, streams: readonly Stream[], pushes: readonly [number, Push][]): FlagDelivery {
@@ -119,12 +123,16 @@ export class DeliveryCounts {
     const late = fetching.filter(({ openedAt }) => openedAt >= since).length;
     const refetched = pushes.reduce((sum, [number, push]) => sum + (number >= since ? push.refetched : 0), 0);
     const flushed = listeners.filter(({ kind, has }) => !fetches(kind) && has >= since).length;
-    const acked = flushed + Math.min(fetching.length, late + refetched);
-    const tookMs = this.#pushes.get(since)?.tookMs ?? [];
+    const fetched = late + refetched;
+    const push = this.#pushes.get(since);
+    const tookMs = push?.tookMs ?? [];
     return {
       version: flag.version,
       clients: listeners.length,
-      acked,
+      acked: flushed + Math.min(fetching.length, fetched),
+      fetching: fetching.length,
+      fetched,
+      isOverdue: push === undefined || this.#clock.monotonicMs() - push.sinceMs > FETCHED_WITHIN_MS,
       ...(tookMs.length === 0 ? {} : { p99Ms: Math.round(p99(tookMs)) }),
       evaluations: Object.fromEntries(this.#evaluations.get(flag) ?? []),
     };

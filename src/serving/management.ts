@@ -68,8 +68,9 @@ async function answerOf({ method, url = "" }: IncomingMessage, parts: Management
       for (const [kind, count] of Object.entries(parts.delivery.connected())) streamsOpen.set({ kind }, count);
       return await metricsText();
     case "/delivery": {
-      const flagSet = new URLSearchParams(query).get("flagSet") ?? undefined;
-      return { code: 200, type: "application/json", body: JSON.stringify(parts.delivery.page(parts.server, flagSet)) };
+      const asked = new URLSearchParams(query);
+      const page = parts.delivery.page(parts.server, asked.get("flagSet") ?? undefined, asked.getAll("key"));
+      return { code: 200, type: "application/json", body: JSON.stringify(page) };
     }
     default:
       return text(404, "not found\n");

@@ -83,7 +83,7 @@ export async function startNodeAgent(
   root: string,
   { node = "processes", runtime = () => undefined }: { node?: string; runtime?: Runtime } = {},
 ): Promise<NodeAgent> {
-  const agent = new Agent(kubeconfig, { root, runtime }, node);
+  const agent = new Agent(kubeconfig, { root, runtime, addressesUrl: "" }, node);
   await agent.start();
   return agent;
 }
@@ -92,13 +92,17 @@ export async function startNodeAgent(
 interface Means {
   readonly root: string;
   readonly runtime: Runtime;
+  /** Where programs learn where a virtual pod address is served; see `pod-network.ts`. */
+  readonly addressesUrl: string;
 }
+
+const ADDRESSES = "/address/";
 
 class Agent implements NodeAgent {
   readonly node: string;
   targetsUrl = "";
   readonly #access: Access;
-  readonly #means: Means;
+  #means: Means;
   readonly #running = new Map<string, PodProcess>(); // by uid
   #pods: Store<RunnablePod> | undefined;
   #server: Server | undefined;
@@ -113,12 +117,12 @@ class Agent implements NodeAgent {
 
   async start(): Promise<void> {
     await this.#register();
+    await this.#serveTargets();
     this.#heartbeat = setInterval(() => void this.#beat().catch(() => undefined), HEARTBEAT_MS);
     const pods = await this.#access.watch<RunnablePod>(TYPES.pods);
     this.#pods = pods;
     pods.subscribe((type, pod) => this.#see(type, pod));
     for (const pod of pods.list()) this.#see("added", pod);
-    await this.#serveTargets();
   }
 
   addressOf(podIP: string): string | undefined {
@@ -202,13 +206,18 @@ class Agent implements NodeAgent {
 
   /** Prometheus learns each pod with its namespace, name and labels. */
   async #serveTargets(): Promise<void> {
-    const server = createServer((_request, response) => {
+    const server = createServer(({ url = "" }, response) => {
+      if (url.startsWith(ADDRESSES)) {
+        response.end(this.addressOf(url.slice(ADDRESSES.length)) ?? "");
+        return;
+      }
       const groups = [...this.#running.values()].filter((pod) => pod.alive).map((pod) => pod.target());
       response.setHeader("content-type", "application/json").end(JSON.stringify(groups));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     this.#server = server;
     this.targetsUrl = `http://127.0.0.1:${(server.address() as { port: number }).port}/`;
+    this.#means = { ...this.#means, addressesUrl: `${this.targetsUrl}${ADDRESSES.slice(1)}` };
   }
 }
 
@@ -285,7 +294,7 @@ class PodProcess {
   }
 
   async #spawn(): Promise<void> {
-    const { root, runtime } = this.#means;
+    const { root, runtime, addressesUrl } = this.#means;
     const start = this.#start();
     const [command = "", ...args] = start.command;
     const own = { command: command === "node" ? process.execPath : command, args, env: {} };
@@ -296,7 +305,14 @@ class PodProcess {
     this.#child = spawn(program.command, program.args, {
       cwd: root,
       stdio: "ignore",
-      env: { PATH: process.env.PATH, PORT: String(this.port), IMAGE: start.image, ...start.env, ...program.env },
+      env: {
+        PATH: process.env.PATH,
+        PORT: String(this.port),
+        IMAGE: start.image,
+        POD_ADDRESSES: addressesUrl,
+        ...start.env,
+        ...program.env,
+      },
     });
     this.#child.on("error", () => undefined); // A command that does not exist ends like one that failed.
   }

@@ -85,6 +85,8 @@ let operators = 0;
 export interface StartOptions {
   /** The program: the sources, or the bundle. */
   readonly entry?: string;
+  /** Where it learns where virtual pod addresses are served; see `pod-network.ts`. */
+  readonly podAddresses?: string;
   /** Told of the process before it is ready. */
   readonly onStarted?: (operator: Operator) => void;
 }
@@ -93,7 +95,7 @@ export interface StartOptions {
 export async function startOperator(
   cluster: Cluster,
   flags: readonly string[] = [],
-  { entry = join(ROOT, "src/main.ts"), onStarted = () => undefined }: StartOptions = {},
+  { entry = join(ROOT, "src/main.ts"), podAddresses, onStarted = () => undefined }: StartOptions = {},
 ): Promise<Operator> {
   const [metrics, health] = await freePorts(2);
   const logFile = cluster.path(`operator-${++operators}.log`);
@@ -103,16 +105,19 @@ export async function startOperator(
     `--health-probe-bind-address=127.0.0.1:${health}`,
     "--leader-election-namespace=default",
   ].filter((flag) => !flags.some((own) => own.startsWith(`${flag.split("=")[0]}=`)));
+  const network = podAddresses === undefined ? [] : [`--import=${join(ROOT, "test/cluster/pod-network.ts")}`];
   // As in the manifests.
   const args = [
     "--disable-warning=ExperimentalWarning",
     "--max-semi-space-size=2",
+    ...network,
     entry,
     "operator",
     ...defaults,
     ...flags,
   ];
-  const running = await start(process.execPath, args, { logFile });
+  const env = podAddresses === undefined ? {} : { POD_ADDRESSES: podAddresses };
+  const running = await start(process.execPath, args, { logFile, env });
   const operator = {
     running,
     logFile,

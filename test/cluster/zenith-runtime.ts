@@ -25,7 +25,12 @@ async function fromSources(cluster: Cluster, start: Start): Promise<Program> {
   const [node, ...rest] = start.command;
   if (node !== "node") throw new Error(`An image of Zenith runs node, not ${node}`);
   const entry = join(ROOT, "src/main.ts");
-  const args = ["--disable-warning=ExperimentalWarning", ...rest.map((arg) => (arg === "/zenith.mjs" ? entry : arg))];
+  const network = `--import=${join(ROOT, "test/cluster/pod-network.ts")}`;
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    network,
+    ...rest.map((arg) => (arg === "/zenith.mjs" ? entry : arg)),
+  ];
   const kubeconfig = cluster.path(`pod-${start.namespace}-${start.pod}.yaml`);
   cluster.writeKubeconfig(kubeconfig, await tokenOf(cluster, start));
   return logged(cluster, start, 'exec "$@"', [process.execPath, ...args], { KUBECONFIG: kubeconfig });

@@ -52,7 +52,9 @@ const PAGES: readonly Page[] = [
     page: "docs/reference/flag-reasons.md",
     files: [
       ...filesOf("src/core/flags/control"),
-      ...["schedule.ts", "invalid.ts", "kill-switch.ts", "segment-status.ts"].map((name) => `src/core/flags/${name}`),
+      ...["schedule.ts", "invalid.ts", "kill-switch.ts", "segment-status.ts", "delivery.ts"].map(
+        (name) => `src/core/flags/${name}`,
+      ),
       ...["src/core/walk.ts"],
       ...SHARED,
     ],

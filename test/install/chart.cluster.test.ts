@@ -112,6 +112,19 @@ describe("helm, looking after all namespaces", () => {
     expectUnhurt();
   });
 
+  test("knows its flag servers: what they deliver stands in status", async () => {
+    await playground.cluster.apply({
+      apiVersion: "zenith.sh/v1alpha1",
+      kind: "FeatureFlag",
+      metadata: { name: "new-checkout", namespace: "default" },
+      spec: { strategy: { allAtOnce: { variant: "on" } } },
+    });
+    await kubectl("wait", "--for=condition=Delivered", "featureflag/new-checkout", "--timeout=60s");
+    const servers = ["get", "featureflag", "new-checkout", "-o", "jsonpath={.status.delivery.servers}"];
+    expect(await kubectl(...servers)).toBe("2");
+    await kubectl("delete", "featureflag", "new-checkout");
+  });
+
   test("rolls back in the middle of a release", async () => {
     const before = await operatorPods();
     await story.release("shop/web:v5");

@@ -37,7 +37,10 @@ beforeAll(async () => {
   expect(await helm(install, { cluster })).toMatchObject({ code: 0, stderr: "" });
   // The chart's own pods are kwok's here: no process is behind them.
   const account = await kubeconfigOf("operator");
-  operator = await startOperator(cluster, [account, `--leader-election-namespace=${NAMESPACE}`]);
+  const flagServers = `--flag-servers=${NAMESPACE}/zenith-flags-metrics`;
+  const own = [account, `--leader-election-namespace=${NAMESPACE}`, flagServers];
+  // Pods of kwok's have addresses, and nobody is there: what the operator asks for in the cluster is the same.
+  operator = await startOperator(cluster, own, { podAddresses: "http://127.0.0.1:1/" });
   const nowhere = ["ofrep", "evaluation", "sync", "management"].map((port) => `--${port}-bind-address=0`);
   const serve = ["src/main.ts", "flags", await kubeconfigOf("flags"), ...nowhere];
   flagServer = await start(process.execPath, serve, { logFile: cluster.path("flags.log") });
@@ -217,6 +220,8 @@ describe("whole lives of flags", () => {
     );
     for (let i = 0; i < 100 && (await phase()) !== "Killed"; i++) await sleep(200);
     expect(await phase()).toBe("Killed");
+    const silent = `--for=jsonpath={.status.conditions[?(@.type=="Delivered")].reason}=ServerSilent`;
+    await kubectl("wait", silent, "featureflag.zenith.sh/new-checkout", "--timeout=60s");
     await removed("killswitch.zenith.sh", "stop");
     await removed("featureflag.zenith.sh", "new-checkout");
     await removed("flagsegment.zenith.sh", "paying");

@@ -19,6 +19,7 @@ import { Measurements } from "../measurements.ts";
 import { Passes } from "../passes.ts";
 import { Preflight } from "../preflight.ts";
 import { writeStatus } from "../write-status.ts";
+import { Deliveries, type FlagServers } from "./deliveries.ts";
 import { gather } from "./gather.ts";
 import { examinedOf, inquiryOf } from "./inquiry.ts";
 import { Links } from "./links.ts";
@@ -28,6 +29,8 @@ export interface FlagShell {
   readonly sources: FlagSources;
   readonly resources: Resources;
   readonly metrics: MetricsSource | undefined;
+  /** Whoever is asked how far changes have come; nobody, where it is not known where they are. */
+  readonly flagServers?: FlagServers | undefined;
   readonly events: EventRecorder;
   readonly clock: Clock;
   /** Server time in milliseconds since the epoch. */
@@ -50,6 +53,7 @@ export class FlagController {
   readonly #preflight: Preflight;
   /** Segments and flags that a flag was compiled from. */
   readonly #links = new Links();
+  readonly #deliveries: Deliveries;
 
   constructor(shell: FlagShell) {
     this.#shell = shell;
@@ -68,6 +72,7 @@ export class FlagController {
     });
     this.#measurements = new Measurements(shell.metrics, shell.clock, (key) => this.#passes.add(key));
     this.#preflight = new Preflight(shell.metrics, (key) => this.#passes.add(key));
+    this.#deliveries = new Deliveries(shell.flagServers, shell.clock, (key) => this.#passes.add(key));
     this.#listen();
   }
 
@@ -77,6 +82,7 @@ export class FlagController {
   }
 
   async stop(): Promise<void> {
+    this.#deliveries.stop();
     await this.#passes.stop();
   }
 
@@ -123,6 +129,7 @@ export class FlagController {
       if (isKind(error, "notFound")) return undefined; // Deleted meanwhile; the cache will show it.
       throw error;
     }
+    this.#deliveries.follow(key, plan.awaits);
     this.#report(key, plan);
     for (const { type, reason, message } of plan.notices) events.record(snapshot.flag, type, reason, message);
     const askInMs = this.#measurements.keep(key, inquiryOf(plan.memory, snapshot.flag, nowMs));
@@ -132,7 +139,7 @@ export class FlagController {
 
   /** What is known, and whether the analysis can work. */
   #gather(key: Key, nowMs: number, metrics: MetricsView): FlagSnapshot | undefined {
-    const snapshot = gather(this.#shell.sources, key, nowMs, metrics, undefined);
+    const snapshot = gather(this.#shell.sources, key, nowMs, metrics, this.#deliveries.of(key));
     const examined = snapshot === undefined ? undefined : examinedOf(snapshot.flag);
     if (snapshot === undefined || examined === undefined) return snapshot;
     const unusable = this.#preflight.problem(key, examined, nowMs);
@@ -161,6 +168,7 @@ export class FlagController {
     this.#preflight.forget(key);
     this.#measurements.forget(key);
     this.#links.forget(key);
+    this.#deliveries.forget(key);
   }
 }
 

@@ -1,15 +1,16 @@
 import type { FeatureFlagStatus } from "../../../api/feature-flag.ts";
 import { WHOLE } from "../settings.ts";
 import { shownParts } from "./declared.ts";
+import type { Delivered } from "./delivered.ts";
 import type { FlagTarget } from "./target.ts";
 import type { FlagWorld } from "./world.ts";
 
 type Display = NonNullable<FeatureFlagStatus["display"]>;
 
 /** Columns of `kubectl get`: strings, as columns cannot compute. */
-export function displayOf(world: FlagWorld, target: FlagTarget): Display {
+export function displayOf(world: FlagWorld, target: FlagTarget, delivered: Delivered): Display {
   const { strategy } = world.flag.spec;
-  const { delivery } = world.snapshot;
+  const delivery = delivered.kind === "untold" ? undefined : delivered.delivery;
   return {
     serves: servesOf(world, target).slice(0, 128),
     strategy: Object.keys(strategy ?? {})[0] ?? "-",

@@ -8,6 +8,7 @@ import type { Uses } from "../inlining.ts";
 import { FlagInvalid } from "../invalid.ts";
 import { type Analysed, analyse } from "./analyse.ts";
 import { decide } from "./decide.ts";
+import { type Delivered, deliveredOf } from "./delivered.ts";
 import { ordersOf } from "./requests.ts";
 import type { FlagSnapshot } from "./snapshot.ts";
 import { staleInMs } from "./staleness.ts";
@@ -21,6 +22,8 @@ export interface FlagPlan extends Plan<FeatureFlagStatus> {
   readonly memory?: AnalysisMemory;
   /** Other objects that what is served was made from; undefined where the spec cannot be read. */
   readonly uses?: Uses;
+  /** What flag servers are to be asked about; undefined where nothing is open. */
+  readonly awaits?: { readonly flagSet: string; readonly key: string; readonly version: string };
   /** What was decided, for the dry run, the log and tests. */
   readonly target: FlagTarget;
 }
@@ -50,7 +53,8 @@ function planned(world: FlagWorld): FlagPlan {
   const orders = ordersOf(world);
   const analysed = analyse(world, orders);
   const target = decide({ world, ...optional("judged", analysed?.judged), ...optional("orders", orders) });
-  const status = statusOf(world, target, analysed, orders);
+  const delivered = deliveredOf(world, target);
+  const status = statusOf(world, target, analysed, orders, delivered);
   const waits = [target.checkAgainInMs, staleInMs(world, promotedSince(world)), killEndsInMs(world)];
   const known = waits.filter((ms) => ms !== undefined);
   return {
@@ -60,8 +64,14 @@ function planned(world: FlagWorld): FlagPlan {
     ...optional("checkAgainInMs", known.length === 0 ? undefined : Math.max(1, Math.min(...known))),
     ...optional("memory", analysed?.memory),
     uses: world.uses,
+    ...optional("awaits", awaitsOf(world, delivered)),
     target,
   };
+}
+
+function awaitsOf({ settings, version }: FlagWorld, { kind }: Delivered): FlagPlan["awaits"] {
+  if (kind !== "open" || version === undefined) return undefined;
+  return { flagSet: settings.flagSet, key: settings.key, version };
 }
 
 /** A KillSwitch may end by time alone. */

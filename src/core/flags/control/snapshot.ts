@@ -21,7 +21,8 @@ export interface FlagSnapshot {
   readonly claimedBy?: string;
   /** The Rollout of `spec.rolloutRef`; undefined where it is missing or none is named. */
   readonly rollout?: Rollout;
-  /** What flag servers say of the version that the spec and status make; undefined where nobody was asked. */
-  readonly delivery?: Delivery & { readonly version: string };
+  /** What flag servers said last, of whichever version; `unknown` before they have said anything. Undefined where nobody is
+   * asked. */
+  readonly delivery?: "unknown" | (Delivery & { readonly version: string });
   readonly metrics: MetricsView;
 }

@@ -1,6 +1,7 @@
 import type { Condition } from "../../../api/kubernetes.ts";
 import { percent } from "../../analysis/sentences.ts";
 import { conditionsSaying, type Said } from "../../conditions.ts";
+import type { Delivered } from "./delivered.ts";
 import { isMismatch, type SampleRatio } from "./sample-ratio.ts";
 import { staleness } from "./staleness.ts";
 import type { FlagPhase, FlagTarget } from "./target.ts";
@@ -23,7 +24,12 @@ const CONDITIONS: Readonly<Record<FlagPhase, Row>> = {
 };
 
 /** kstatus reads Stalled (will not go on by itself); absent is false. */
-export function conditionsOf(world: FlagWorld, target: FlagTarget, ratio: SampleRatio | undefined): Condition[] {
+export function conditionsOf(
+  world: FlagWorld,
+  target: FlagTarget,
+  ratio: SampleRatio | undefined,
+  delivered: Delivered,
+): Condition[] {
   const { status, flag, nowMs } = world;
   const { phase, reason, message } = target;
   const stalled = phase === "Reverted" || phase === "Failed";
@@ -33,7 +39,7 @@ export function conditionsOf(world: FlagWorld, target: FlagTarget, ratio: Sample
     ...Object.fromEntries(said),
     Killed: killedSaid(world),
     Stale: staleSaid(world),
-    ...deliveredSaid(world),
+    ...(delivered.kind === "untold" ? {} : { Delivered: delivered.said }),
     ...mismatchSaid(ratio),
   };
   return conditionsSaying(own, status.conditions, flag.metadata.generation ?? 0, new Date(nowMs).toISOString());
@@ -60,19 +66,6 @@ function staleSaid(world: FlagWorld): Said {
 export function promotedSince({ status }: FlagWorld): string | undefined {
   const promoted = status.conditions?.find(({ type }) => type === "Promoted");
   return promoted?.status === "True" ? promoted.lastTransitionTime : undefined;
-}
-
-function deliveredSaid({ snapshot }: FlagWorld): Record<string, Said> {
-  const { delivery } = snapshot;
-  if (delivery === undefined) return {};
-  const { servers, clients, acked, p99Ms } = delivery;
-  const time = p99Ms === undefined ? "" : `, within ${p99Ms} ms`;
-  if (servers === 0)
-    return { Delivered: { status: "False", reason: "NoServer", message: "no flag server serves this version yet" } };
-  if (acked < clients)
-    return { Delivered: { status: "False", reason: "Delivering", message: `${acked} of ${clients} clients have it` } };
-  const message = `all of ${clients} connected clients have it${time}, from ${servers} flag servers`;
-  return { Delivered: { status: "True", reason: "Delivered", message } };
 }
 
 function mismatchSaid(ratio: SampleRatio | undefined): Record<string, Said> {

@@ -4,6 +4,7 @@ import { sameJson } from "../../json.ts";
 import { optional } from "../../optional.ts";
 import { promotedThrough } from "../../walk.ts";
 import type { Analysed } from "./analyse.ts";
+import type { Delivered } from "./delivered.ts";
 import { displayOf } from "./display.ts";
 import { happenings, historyOf } from "./history.ts";
 import type { StepRamp } from "./ramp.ts";
@@ -24,6 +25,7 @@ export function statusOf(
   decided: FlagTarget,
   analysed: Analysed | undefined,
   orders: FlagOrders | undefined,
+  delivered: Delivered,
 ): FeatureFlagStatus | undefined {
   const before = world.status;
   const now = new Date(world.nowMs).toISOString();
@@ -41,12 +43,12 @@ export function statusOf(
     ...stepOf(world, target, now),
     ...progressOf(world, target, orders, now),
     ...analysis,
-    ...deliveryOf(world),
+    ...optional("delivery", delivered.kind === "untold" ? undefined : delivered.delivery),
     ...(kills.length === 0 ? {} : { kills }),
     ...requestOf(world, orders, now),
     history: historyOf(before.history, happenings(world, target, orders)),
-    conditions: conditionsOf(world, target, ratio),
-    display: displayOf(world, target),
+    conditions: conditionsOf(world, target, ratio, delivered),
+    display: displayOf(world, target, delivered),
   };
   return sameJson(next, before) ? undefined : next;
 }
@@ -162,13 +164,6 @@ function ratioOf(
   if (target.stepChanged === true) return undefined; // What was counted was the weight before.
   const counted = Object.values(analysed.memory.state.metrics).find(({ step }) => step.seen !== undefined);
   return counted?.step.seen === undefined ? undefined : sampleRatioOf(counted.step.seen, presentBp);
-}
-
-function deliveryOf({ snapshot }: FlagWorld): Pick<FeatureFlagStatus, "delivery"> {
-  const { delivery } = snapshot;
-  if (delivery === undefined) return {};
-  const { version, servers, clients, acked, p99Ms } = delivery;
-  return { delivery: { version, servers, clients, acked, ...optional("p99Ms", p99Ms) } };
 }
 
 function requestOf(

@@ -6,10 +6,13 @@ import { readFromMs } from "../../../../src/core/analysis/judge.ts";
 import type { AnalysisMemory } from "../../../../src/core/analysis/memory.ts";
 import type { Reading, SideCounters } from "../../../../src/core/analysis/model.ts";
 import { compileFlag } from "../../../../src/core/flags/compile.ts";
-import { planFlag } from "../../../../src/core/flags/control/plan.ts";
+import { type FlagPlan, planFlag } from "../../../../src/core/flags/control/plan.ts";
 import type { FlagSnapshot } from "../../../../src/core/flags/control/snapshot.ts";
+import { observe } from "../../../../src/core/flags/control/world.ts";
+import type { Delivery } from "../../../../src/core/flags/delivery.ts";
 import { servedHash } from "../../../../src/core/flags/hashes.ts";
 import { flagSettingsOf } from "../../../../src/core/flags/settings.ts";
+import { optional } from "../../../../src/core/optional.ts";
 
 export const START_MS = Date.parse("2026-01-12T09:00:00Z"); // A Monday.
 const SCRAPE_MS = 5_000;
@@ -38,7 +41,10 @@ export class FlagPlay {
   others = new Map<string, FeatureFlag>();
   claimedBy: string | undefined;
   rollout: Rollout | undefined;
-  delivery: FlagSnapshot["delivery"];
+  /** What flag servers say, of the version that is served then; undefined where nobody asks them. */
+  delivery: "unknown" | Delivery | undefined;
+  /** What the last pass wanted flag servers to be asked about. */
+  awaits: FlagPlan["awaits"];
   source: FlagSnapshot["metrics"]["source"] = { kind: "ready" };
   prometheus: "answers" | "empty" | "unreachable" = "answers";
   /** Requests a second, and the share of them that fails, by variant. */
@@ -166,6 +172,7 @@ export class FlagPlay {
   pass(write = true): void {
     const readings = this.#readings();
     const plan = planFlag(this.#snapshot(readings));
+    this.awaits = plan.awaits;
     if (write && plan.status !== undefined) {
       const before = this.status;
       this.#commit({ ...this.flag, status: JSON.parse(JSON.stringify(plan.status)) as FeatureFlagStatus });
@@ -222,13 +229,15 @@ export class FlagPlay {
 
   #snapshot(readings: readonly Reading[]): FlagSnapshot {
     const { nowMs, flag, segments, others, kills, source } = this;
-    return {
+    const snapshot = {
       ...{ nowMs, flag, segments, others, kills },
       ...(this.claimedBy === undefined ? {} : { claimedBy: this.claimedBy }),
       ...(this.rollout === undefined ? {} : { rollout: this.rollout }),
-      ...(this.delivery === undefined ? {} : { delivery: this.delivery }),
       metrics: { source, readings, ...(this.#memory === undefined ? {} : { memory: this.#memory }) },
     };
+    const { delivery } = this;
+    if (delivery === undefined || delivery === "unknown") return { ...snapshot, ...optional("delivery", delivery) };
+    return { ...snapshot, delivery: { ...delivery, version: observe(snapshot).version ?? "" } };
   }
 
   #advance(toMs: number): void {

@@ -190,20 +190,95 @@ describe("Stale", () => {
 });
 
 describe("Delivered", () => {
-  const delivery = { servers: 2, clients: 12, acked: 12, p99Ms: 180, version: "v" };
+  const all = { asked: 2, silent: 0, servers: 2, clients: 12, acked: 12, overdue: 0, p99Ms: 180 };
   test.each([
-    ["every client has it", {}, "True", "all of 12 connected clients have it, within 180 ms, from 2 flag servers"],
-    ["one does not yet", { acked: 11 }, "False", "11 of 12 clients have it"],
-    ["no server has it", { servers: 0, clients: 0, acked: 0 }, "False", "no flag server serves this version yet"],
-  ])("says whether %s", (_, change, status, message) => {
+    [
+      "every client has it",
+      {},
+      "True",
+      "Delivered",
+      "all of 12 connected clients have it, within 180 ms, from 2 flag servers",
+    ],
+    ["nobody is connected", { clients: 0, acked: 0 }, "True", "Delivered", "no client is connected to 2 flag servers"],
+    ["one does not yet", { acked: 11 }, "False", "Delivering", "11 of 12 clients have it"],
+    [
+      "one has been put away",
+      { acked: 11, overdue: 1 },
+      "True",
+      "Delivered",
+      "11 of 12 connected clients have it, within 180 ms, from 2 flag servers; the others were told and have not fetched it",
+    ],
+    ["one server has it", { servers: 1, acked: 6 }, "False", "Delivering", "1 of 2 flag servers serve it"],
+    [
+      "no server has it",
+      { servers: 0, clients: 0, acked: 0 },
+      "False",
+      "NoServer",
+      "no flag server serves this version yet",
+    ],
+    [
+      "one server is silent",
+      { servers: 1, silent: 1 },
+      "False",
+      "ServerSilent",
+      "1 of 2 flag servers does not say what it has delivered",
+    ],
+    [
+      "all are silent",
+      { servers: 0, silent: 2, clients: 0, acked: 0 },
+      "False",
+      "ServerSilent",
+      "none of 2 flag servers says what it has delivered",
+    ],
+  ])("says whether %s", (_, change, status, reason, message) => {
     const play = new FlagPlay({});
-    play.delivery = { ...delivery, ...change };
+    play.delivery = { ...all, ...change };
     play.pass();
-    expect(play.condition("Delivered")).toMatchObject({ status, message });
+    expect(play.condition("Delivered")).toMatchObject({ status, reason, message });
+    expect(play.awaits === undefined).toBe(status === "True");
   });
 
-  test("is not there where nobody was asked", () => {
+  test("is False from the first pass that sees a change until it has arrived, and then asked for no more", () => {
     const play = new FlagPlay({});
+    play.delivery = "unknown";
+    play.pass();
+    expect(play.condition("Delivered")).toMatchObject({ status: "False", reason: "Delivering" });
+    expect(play.awaits).toMatchObject({ flagSet: "shop", key: "new-checkout" });
+    play.delivery = all;
+    play.pass();
+    expect(play.condition("Delivered")?.status).toBe("True");
+    // A server that is new, a client that is slow, another operator: what was delivered stays so, at no cost.
+    const { writes } = play;
+    for (const later of [{ ...all, clients: 13, servers: 1 }, "unknown"] as const) {
+      play.delivery = later;
+      play.pass();
+      expect([play.writes, play.awaits]).toEqual([writes, undefined]);
+    }
+    play.edit(() => ({ targets: [{ variant: "on", keys: ["ann"] }] }));
+    play.pass();
+    expect(play.condition("Delivered")).toMatchObject({ status: "False", message: "the flag servers are being asked" });
+  });
+
+  test("is False in the very write that raises a weight", () => {
+    const play = new FlagPlay({ strategy: { canary: { ...STEPS, analysis: { disabled: true } } } });
+    play.delivery = all;
+    const told: (string | undefined)[] = [];
+    let before = 0;
+    play.until(({ flag, phase }) => {
+      const weightBp = flag.status?.serving?.weightBp ?? 0;
+      if (weightBp > before) told.push(play.condition("Delivered")?.status);
+      before = weightBp;
+      return phase === "Healthy";
+    });
+    expect(told.length).toBeGreaterThan(1);
+    expect(new Set(told)).toEqual(new Set(["False"]));
+  });
+
+  test.each([
+    ["nobody is asked", { delivery: undefined }],
+    ["another flag has its key", { delivery: all, claimedBy: "older" }],
+  ])("is not there where %s", (_, change) => {
+    const play = Object.assign(new FlagPlay({}), change);
     play.pass();
     expect(play.condition("Delivered")).toBeUndefined();
   });
