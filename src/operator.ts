@@ -84,7 +84,7 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
     metrics: prometheusOf(config),
     events,
     clock: systemClock,
-    now: () => systemClock.now() + client.serverTimeOffsetMs(),
+    now: () => client.serverNow(),
     log,
     concurrency: config.maxConcurrentReconciles,
   };

@@ -56,7 +56,7 @@ export class ApiClient {
   readonly #credentials: Credentials;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #serverTime = new ServerTime();
+  readonly #serverTime: ServerTime;
   #beforeWrite: ((request: ApiRequest) => void) | undefined;
 
   /** @param config a kubeconfig, or what loads it: then a file that changes is followed, credentials included
@@ -66,6 +66,7 @@ export class ApiClient {
     this.#server = serverOf(load());
     this.#host = new URL(this.#server).host;
     this.#clock = options.clock ?? systemClock;
+    this.#serverTime = new ServerTime(this.#clock);
     this.#random = options.random ?? systemRandom;
     this.#beforeWrite = options.beforeWrite;
     this.#credentials = new Credentials(load, this.#clock, options.userAgent ?? "zenith");
@@ -76,14 +77,9 @@ export class ApiClient {
     this.#beforeWrite = beforeWrite;
   }
 
-  /** Milliseconds by which the server's clock is ahead of ours; 0 before the first answer. */
-  serverTimeOffsetMs(): number {
-    return this.#serverTime.offsetMs();
-  }
-
   /** Milliseconds since the epoch, as the server would say. */
   serverNow(): number {
-    return this.#clock.now() + this.#serverTime.offsetMs();
+    return this.#serverTime.now();
   }
 
   /** One request, one answer, parsed. A read is repeated after a fault of the network and after 429, 502, 503 and 504; a write
@@ -195,7 +191,7 @@ export class ApiClient {
     dispatcher: Connection["requests"],
     signal: AbortSignal,
   ) {
-    const sentMs = this.#clock.now();
+    const sentMs = this.#clock.monotonicMs();
     const { method, path, query, body, contentType = "application/json", accept = "application/json" } = request;
     const answer = await send(`${this.#server}${path}${queryText(query)}`, {
       method,
@@ -211,7 +207,7 @@ export class ApiClient {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    this.#serverTime.note(header(answer.headers.date), sentMs, this.#clock.now());
+    this.#serverTime.note(header(answer.headers.date), sentMs, this.#clock.monotonicMs());
     return answer;
   }
 
