@@ -109,10 +109,16 @@ describe("before there is an operator", () => {
   });
 
   test("nothing is told of what nobody has looked at, but its age", async () => {
-    await playground.cluster.apply([{ ...own("shop/web:v1", steps, "serving"), metadata: { name: "early" } }, FLAG]);
+    const early = { ...own("shop/web:v1", steps, "serving"), metadata: { name: "early" } };
+    await playground.cluster.apply([early, FLAG]);
     expect(await columns("zr")).toMatch(/^early \d+s$/);
     expect(await columns("zff")).toMatch(/^banner \d+s$/);
-    await playground.cluster.kubectl(["delete", "zr/early", "zff/banner"]);
+    const { cluster } = playground;
+    const wait = ["wait", "--for=condition=Ready", "zr/early", "--timeout=1s"];
+    expect((await cluster.kubectl(wait)).code).toBe(1);
+    // What the API server put in is no difference from Git.
+    expect(await cluster.kubectl(["diff", "-f", "-"], { input: JSON.stringify(early) })).toMatchObject({ code: 0 });
+    await cluster.kubectl(["delete", "zr/early", "zff/banner"]);
     await playground.startOperator();
   });
 });
