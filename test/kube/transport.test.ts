@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ApiError, isKind } from "../../src/kube/errors.ts";
 import {
   type Answer,
+  eventually,
   fastClock,
   hangUp,
   json,
@@ -131,7 +132,8 @@ describe("ApiClient.request()", () => {
     server.play(saysNothing);
     const stop = new AbortController();
     const running = faultOf(server.client().request({ ...get, signal: stop.signal }));
-    setTimeout(() => stop.abort(), 20);
+    await eventually("asked", () => server.seen.length === 1);
+    stop.abort();
     expect(await running).toMatchObject({ kind: "aborted", retryable: false });
     expect(server.seen).toHaveLength(1);
   });

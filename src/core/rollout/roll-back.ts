@@ -53,7 +53,13 @@ function rollbackTarget(world: World, to: Revision, because: Because): Target {
     ...(blameless ? {} : { rejected: because }),
   };
   const selected = settings.service !== undefined && world.selects === to.hash;
-  if (!selected && !isReady(world, to)) return shrinkWhereStuck(world, to, scaling);
+  if (!selected && !isReady(world, to)) {
+    const left = leftWhereStuck(world, to);
+    if (left === undefined || stable === undefined) return { ...scaling, checkAgainInMs: 5_000 };
+    // The last of the bad pods would have to go while all requests reach them: those that are ready take over first.
+    const takesOver = left === 0 && to.ready > 0;
+    if (!takesOver) return { ...scaling, sizes: { ...scaling.sizes, [stable.hash]: left }, checkAgainInMs: 5_000 };
+  }
   if (settings.service === undefined) return afterDrain(world, to, scaling);
   const selecting: Target = { ...scaling, mark: "selecting", selects: to.hash, canarySelects: to.hash };
   const own = serviceEndpoints.byRevision.get(to.hash) ?? 0;
@@ -81,12 +87,11 @@ function afterDrain(world: World, to: Revision, target: Target): Target {
   };
 }
 
-/** Where the earlier revision makes no progress the bad one makes room, as far as the earlier one serves in its place. */
-function shrinkWhereStuck(world: World, to: Revision, target: Target): Target {
+/** Where the earlier revision makes no progress the bad one makes room, as far as the earlier one serves in its place.
+ * @returns how many of the bad one's pods may stay; undefined while there is no need */
+function leftWhereStuck(world: World, to: Revision): number | undefined {
   const { stable, replicas, settings } = world;
-  const waiting = { ...target, checkAgainInMs: 5_000 };
-  if (heldMs(world, "RollingBack", "scaling") < STUCK_MS || stable === undefined) return waiting;
+  if (heldMs(world, "RollingBack", "scaling") < STUCK_MS || stable === undefined) return undefined;
   const { maxUnavailable } = resolveSurge(replicas, settings.maxSurge, settings.maxUnavailable);
-  const size = Math.max(0, Math.min(stable.size, replicas - to.ready - Math.max(1, maxUnavailable)));
-  return { ...waiting, sizes: { ...target.sizes, [stable.hash]: size } };
+  return Math.max(0, Math.min(stable.size, replicas - to.ready - Math.max(1, maxUnavailable)));
 }

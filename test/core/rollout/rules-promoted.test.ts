@@ -126,6 +126,19 @@ describe("rule 5: the bake", () => {
     servesAlone(play, "v1");
   });
 
+  test("what is ready of the earlier one takes over before the last of the bad pods makes room", () => {
+    const play = bakingAlone();
+    play.ready("v1", 0);
+    play.requests.bad.add("v2");
+    play.until("Reverted").forMs(70_000);
+    play.ready("v1", 3); // The fourth needs the room of the last of the others.
+    play.run(() => (play.sizes.v2 ?? 0) === 0);
+    expect(play.selects()).toBe("v1");
+    play.ready("v1");
+    play.settles();
+    servesAlone(play, "v1"); // And its pods went once they were drained, as `expectSound` asks.
+  });
+
   test("a third revision that comes in a rollback waits for its end", () => {
     const play = bakingAlone();
     play.ready("v1", 0);
