@@ -20,6 +20,8 @@ export type Write = {
       readonly resourceVersion: string;
       /** Top-level paths that others may own by server-side apply: our entry leaves managedFields afterwards. */
       readonly shared?: readonly string[];
+      /** It stands at rest: those who apply client-side so far may go over to server-side then, and must not meet our entry. */
+      readonly lasting?: boolean;
     }
   | { readonly verb: "mergePatch"; readonly ref: ObjectRef; readonly patch: unknown; readonly resourceVersion?: string }
   | { readonly verb: "delete"; readonly ref: ObjectRef; readonly uid: string; readonly resourceVersion?: string }

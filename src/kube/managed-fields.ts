@@ -1,19 +1,34 @@
 import type { JsonPatchOperation, KubeObject, ManagedFieldsEntry } from "../api/kubernetes.ts";
 
+/** What kubectl and others leave who apply client-side. */
+const CLIENT_SIDE = "kubectl.kubernetes.io/last-applied-configuration";
+
+export interface Disowned {
+  /** JSON pointers of what we wrote, such as `/spec/rules`. */
+  readonly shared: readonly string[];
+  /** It stands at rest too, as a route's rules do not. */
+  readonly lasting: boolean;
+}
+
 /**
  * Lists that are atomic and a Service's selector have one owner: once we have patched them, an unforced server-side apply of
  * their author would conflict with us. So our entry leaves managedFields for the given paths where someone has applied the object.
+ * One who applies client-side meets nobody's entry, so a passing change costs no second patch there; what stands at rest does,
+ * as the author's first server-side apply would meet it.
  * @param object as the API server answered our patch, managedFields included
- * @param paths JSON pointers of what we wrote, such as `/spec/rules`
  * @returns the second patch, or nothing where there is no need
  */
-export function disownOperations(object: KubeObject, manager: string, paths: readonly string[]): JsonPatchOperation[] {
+export function disownOperations(
+  object: KubeObject,
+  manager: string,
+  { shared, lasting }: Disowned,
+): JsonPatchOperation[] {
   const entries = object.metadata.managedFields ?? [];
   const applied = entries.some((entry) => entry.operation === "Apply" && entry.manager !== manager);
-  if (!applied) return [];
+  if (!applied && !(lasting && object.metadata.annotations?.[CLIENT_SIDE] !== undefined)) return [];
   const kept = entries.flatMap((entry) =>
     entry.manager === manager && entry.operation === "Update" && entry.subresource === undefined
-      ? without(entry, paths)
+      ? without(entry, shared)
       : [entry],
   );
   if (JSON.stringify(kept) === JSON.stringify(entries)) return [];

@@ -23,7 +23,7 @@ function aService(...managedFields: ManagedFieldsEntry[]): KubeObject {
 
 /** What managedFields says after the second patch; undefined where there is none. */
 function keptBy(object: KubeObject, paths: readonly string[] = SELECTOR): readonly ManagedFieldsEntry[] | undefined {
-  const operations = disownOperations(object, "zenith", paths);
+  const operations = disownOperations(object, "zenith", { shared: paths, lasting: false });
   return operations.length === 0 ? undefined : applyPatch(object, operations).metadata.managedFields;
 }
 
@@ -70,8 +70,23 @@ describe("disownOperations()", () => {
     expect(keptBy(aService(...given), paths)).toEqual(wanted),
   );
 
+  test.each([
+    ["leaves a passing change to an object that is applied client-side", false, []],
+    ["takes a lasting one out of our entry there too", true, [noteOfOurs]],
+  ])("%s", (_, lasting, left) => {
+    const object = aService(ours({ ...selectorOfOurs, ...noteOfOurs }));
+    const annotations = { "kubectl.kubernetes.io/last-applied-configuration": "{}" };
+    const applied = { ...object, metadata: { ...object.metadata, annotations } };
+    const operations = disownOperations(applied, "zenith", { shared: SELECTOR, lasting });
+    const kept = operations.length === 0 ? [] : (applyPatch(applied, operations).metadata.managedFields ?? []);
+    expect(kept.map(({ fieldsV1 }) => fieldsV1)).toEqual(left);
+  });
+
   test("rests on the version that our write gave: who writes in between is not overwritten", () => {
-    const operations = disownOperations(aService(helm, ours(selectorOfOurs)), "zenith", SELECTOR);
+    const operations = disownOperations(aService(helm, ours(selectorOfOurs)), "zenith", {
+      shared: SELECTOR,
+      lasting: false,
+    });
     expect(operations[0]).toEqual({ op: "replace", path: "/metadata/resourceVersion", value: "42" });
   });
 

@@ -10,6 +10,7 @@ import type { Logger } from "../../src/telemetry/log.ts";
 import { routers } from "../../src/traffic/routers.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { Access } from "../cluster/watch.ts";
+import { deployment } from "../demo/shop.ts";
 import { BACKENDS, REST, share } from "./contract.ts";
 
 /*
@@ -21,6 +22,7 @@ const GATEWAY_API = "gateway.networking.k8s.io/v1";
 const quiet = { warn: () => undefined, info: () => undefined, debug: () => undefined } as unknown as Logger;
 
 defineResource(GATEWAY_API, "GRPCRoute", "grpcroutes");
+defineResource("apps/v1", "Deployment", "deployments");
 
 let cluster: Cluster;
 let access: Access;
@@ -92,6 +94,22 @@ const subjects: Record<string, Subject> = {
   },
 };
 
+const sizeOf = (object: KubeObject) => (object as KubeObject & { spec: { replicas: number } }).spec.replicas;
+
+/** What stays as we wrote it at rest. */
+const lastingSubjects: Record<string, Subject> = {
+  Service: subjects.Service as Subject,
+  Deployment: {
+    make: (name) => deployment({ name }),
+    change: () => [
+      { op: "add", path: "/spec/paused", value: true },
+      { op: "replace", path: "/spec/replicas", value: 0 },
+    ],
+    shared: "/spec/replicas",
+    isChanged: (live) => sizeOf(live) === 0,
+  },
+};
+
 const SERVER_SIDE = ["--server-side", "--field-manager=author"];
 
 function apply(object: KubeObject, args: readonly string[]) {
@@ -103,10 +121,15 @@ async function live<T extends KubeObject>(ref: ObjectRef): Promise<T> {
 }
 
 /** Writes as the operator does: our patch, then the one that takes our entry away. */
-async function writeAsOperator(object: KubeObject, operations: readonly JsonPatchOperation[], shared: string) {
+async function writeAsOperator(
+  object: KubeObject,
+  operations: readonly JsonPatchOperation[],
+  shared: string,
+  lasting = false,
+) {
   const ref = refOf(object);
   const { resourceVersion = "" } = object.metadata;
-  const write = { verb: "jsonPatch", ref, operations, resourceVersion, why: "a test", shared: [shared] };
+  const write = { verb: "jsonPatch", ref, operations, resourceVersion, why: "a test", shared: [shared], lasting };
   const plan = { writes: [write], notices: [], target: {} } as unknown as RolloutPlan;
   const { error } = await act(access.resources, {} as Snapshot, plan, quiet);
   if (error !== undefined) throw error;
@@ -156,6 +179,46 @@ describe.each(Object.entries(subjects))("%s", (kind, { make, change, shared, isC
     expect(stderr).toContain(`conflict with "zenith" using`);
   });
 });
+
+describe.each(Object.entries(lastingSubjects))(
+  "%s, whose author goes over from client-side to server-side apply",
+  (kind, it) => {
+    const { make, change, shared, isChanged } = it;
+    const goOver = async (name: string, lasting: boolean) => {
+      const object = make(`${kind.toLowerCase()}-${name}`);
+      expect(await apply(object, [])).toMatchObject({ code: 0 });
+      const now = await live(refOf(object));
+      await writeAsOperator(now, change(now), shared, lasting);
+      expect(isChanged(await live(refOf(object)))).toBe(true);
+      return { object, applied: await apply(object, ["--server-side"]) };
+    };
+
+    test("meets no conflict, and what it says stands", async () => {
+      const { object, applied } = await goOver("over", true);
+      expect(applied).toMatchObject({ code: 0 });
+      expect(isChanged(await live(refOf(object)))).toBe(false);
+    });
+
+    test("would meet one, did our entry stay", async () => {
+      const { applied } = await goOver("stay", false);
+      expect(applied.code).toBe(1);
+      expect(applied.stderr).toContain('conflict with "zenith" using');
+    });
+  },
+);
+
+test.each(["HTTPRoute", "GRPCRoute"])(
+  "%s that we never wrote: its author's first server-side apply meets kubectl's own entry, and has to be forced once",
+  async (kind) => {
+    // Its lists are atomic and have defaults, so that what kubectl owns differs from what kubectl applies.
+    const object = subjects[kind]?.make(`${kind.toLowerCase()}-over`) as KubeObject;
+    expect(await apply(object, [])).toMatchObject({ code: 0 });
+    const { code, stderr } = await apply(object, ["--server-side"]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('with "kubectl-client-side-apply" using')]);
+    expect(await apply(object, ["--server-side", "--force-conflicts"])).toMatchObject({ code: 0 });
+    expect(await apply(object, ["--server-side"])).toMatchObject({ code: 0 });
+  },
+);
 
 type Fields = Readonly<Record<string, object | undefined>>;
 

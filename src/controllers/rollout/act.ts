@@ -1,10 +1,10 @@
-import { describeRef, type JsonPatchOperation, type KubeObject, type ObjectRef, refOf } from "../../api/kubernetes.ts";
+import { describeRef, type JsonPatchOperation, type KubeObject, refOf } from "../../api/kubernetes.ts";
 import type { Rollout, RolloutStatus } from "../../api/rollout.ts";
 import type { Write } from "../../core/plan.ts";
 import type { RolloutPlan } from "../../core/rollout/plan.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import { isKind } from "../../kube/errors.ts";
-import { disownOperations } from "../../kube/managed-fields.ts";
+import { type Disowned, disownOperations } from "../../kube/managed-fields.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Written } from "../awaited.ts";
@@ -100,7 +100,7 @@ async function send(resources: Resources, write: Write, stamps?: TermStamps): Pr
     case "create":
       return await make(resources, stamps?.born(write.object) ?? write.object);
     case "jsonPatch":
-      return await patch(resources, write.ref, write.operations, write.resourceVersion, write.shared);
+      return await patch(resources, write);
     case "mergePatch":
       return await resources.mergePatch(write.ref, guarded(write.patch, write.resourceVersion));
     case "delete":
@@ -128,24 +128,21 @@ function guarded(patch: unknown, resourceVersion: string | undefined): unknown {
 
 async function patch(
   resources: Resources,
-  ref: ObjectRef,
-  operations: readonly JsonPatchOperation[],
-  resourceVersion: string,
-  shared: readonly string[] = [],
+  { ref, operations, resourceVersion, shared = [], lasting = false }: Write & { readonly verb: "jsonPatch" },
 ): Promise<KubeObject> {
   const guard: JsonPatchOperation = { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion };
   const object = await resources.jsonPatch<KubeObject>(ref, [guard, ...operations]);
-  return await disown(resources, object, shared);
+  return await disown(resources, object, { shared, lasting });
 }
 
 /** Tries to leave managedFields before whoever writes meanwhile, a gateway its status say, stops trying to be first. */
 const DISOWN_TRIES = 5;
 
 /** Takes our entry out of managedFields where others apply the same fields: their next unforced apply must not conflict. */
-async function disown(resources: Resources, written: KubeObject, shared: readonly string[]): Promise<KubeObject> {
+async function disown(resources: Resources, written: KubeObject, disowned: Disowned): Promise<KubeObject> {
   let object = written;
   for (let i = 0; i < DISOWN_TRIES; i++) {
-    const operations = disownOperations(object, MANAGER, shared);
+    const operations = disownOperations(object, MANAGER, disowned);
     if (operations.length === 0) return object;
     try {
       return await resources.jsonPatch<KubeObject>(refOf(object), operations);

@@ -10,6 +10,7 @@ export function patch(
   operations: readonly JsonPatchOperation[],
   why: string,
   shared?: readonly string[],
+  lasting = false,
 ): Write {
   return {
     verb: "jsonPatch",
@@ -18,6 +19,7 @@ export function patch(
     resourceVersion: object.metadata.resourceVersion ?? "",
     why,
     ...(shared === undefined ? {} : { shared }),
+    ...(lasting ? { lasting } : {}),
   };
 }
 

@@ -57,7 +57,7 @@ export function serviceWrites(target: Target, world: World): Write[] {
     target.selects === "author"
       ? "give the Service its author's selector back"
       : `let the Service select ${selected(target.selects)}`;
-  return [patch(service, operations, why, ["/spec/selector"])];
+  return [patch(service, operations, why, ["/spec/selector"], true)];
 }
 
 function selected(pin: string): string {
@@ -97,7 +97,7 @@ export function canaryServiceWrites(target: Target, world: World): Write[] {
   const why = back
     ? "give the canary Service its author's selector back"
     : `let the canary Service select revision ${target.canarySelects}`;
-  return [patch(canaryService, operations, why, ["/spec/selector"])];
+  return [patch(canaryService, operations, why, ["/spec/selector"], true)];
 }
 
 /** Taken away once status holds the rejection, when a person lets the revision try again, or when the Rollout goes. */

@@ -60,7 +60,7 @@ export function deploymentWrites(target: Target, world: World): Write[] {
       ? "scale the Deployment to 0"
       : "pause the Deployment"
     : "hand the Deployment back";
-  return [patch(deployment, operations, why, WHAT_OTHERS_APPLY)];
+  return [patch(deployment, operations, why, WHAT_OTHERS_APPLY, true)];
 }
 
 /** What Git or Helm says of a Deployment too: their next apply must not meet us as another owner. */
