@@ -16,17 +16,22 @@ function flagAnswer({ key, metadata }: ServedFlag, answer: Answer): object {
   }
 }
 
-const texts = new WeakMap<ServedFlag, Map<string, string>>();
+type Texts = Map<string, Map<string | undefined, string>>;
+const texts = new WeakMap<ServedFlag, Texts>();
 
 /** The same as JSON text. What a flag can answer is little, and is written once: who asks for a thousand flags gets a thousand
  * such pieces. */
 export function answerText(flag: ServedFlag, answer: Answer): string {
   if (answer.kind === "error") return JSON.stringify(flagAnswer(flag, answer));
-  const known = texts.get(flag) ?? new Map<string, string>();
-  texts.set(flag, known);
-  const name = answer.kind === "value" ? `${answer.reason} ${answer.variant}` : answer.reason;
-  const text = known.get(name) ?? JSON.stringify(flagAnswer(flag, answer));
-  known.set(name, text);
+  const variant = answer.kind === "value" ? answer.variant : undefined;
+  const known = texts.get(flag)?.get(answer.reason)?.get(variant);
+  return known ?? written(flag, answer.reason, variant, JSON.stringify(flagAnswer(flag, answer)));
+}
+
+function written(flag: ServedFlag, reason: string, variant: string | undefined, text: string): string {
+  const ofFlag: Texts = texts.get(flag) ?? new Map();
+  const ofReason = ofFlag.get(reason) ?? new Map<string | undefined, string>();
+  texts.set(flag, ofFlag.set(reason, ofReason.set(variant, text)));
   return text;
 }
 
