@@ -100,7 +100,7 @@ describe("the API server is gone for 15 s in the middle of a step", () => {
       expect((writtenMs[2] ?? 0) - (writtenMs[1] ?? 0)).toBeGreaterThanOrEqual(PAUSE_MS);
     }
     expect([patient.starts, restarted.starts]).toEqual([startsBefore[0], (startsBefore[1] ?? 0) + 1]);
-    expect(lab.status("unseen/web")).toEqual({});
+    expect(lab.status("unseen/web")).toEqual({ observedGeneration: -1 }); // Nobody has looked at it.
     await Promise.all([patient.stop(), restarted.stop()]);
     operator = undefined;
   }, 240_000);
