@@ -96,7 +96,7 @@ describe("helm install --set namespaces={team-a,team-b}", () => {
       "--timeout=60s",
     ];
     for (const namespace of OURS) await kubectl("-n", namespace, "wait", ...promoted);
-    expect(await kubectl("-n", "others", "get", "rollout.zenith.sh", "web", "-o", "jsonpath={.status}")).toBe("");
+    expect(await kubectl("-n", "others", "get", "rollout.zenith.sh", "web", "-o", "jsonpath={.status.phase}")).toBe("");
     for (const namespace of OURS) {
       const account = `system:serviceaccount:${NAMESPACE}:zenith-operator`;
       expect(await kubectl("-n", namespace, "auth", "can-i", "patch", "services", "--as", account)).toBe("yes");
