@@ -6,7 +6,7 @@ const BEGIN = "<!-- figures: npm run bench -- NAME --save, then npm run generate
 const END = "<!-- end of figures -->";
 
 /** The benchmarks whose rows tell how large an install must be, in the order of the page. */
-const NAMES = ["plan", "telemetry", "revert", "writes", "baking", "burst", "rest"] as const;
+const NAMES = ["plan", "telemetry", "revert", "writes", "baking", "burst", "rest", "flags", "kill"] as const;
 
 /** The page with its table made anew.
  * @throws Error where the page has no place for it */
