@@ -43,17 +43,23 @@ export function approach(situation: Situation, target: Target): Target | undefin
     const wish = { kind: "paired" as const, canaryBp: weightBp };
     return { ...paired, wish, mark: writtenMark(weightBp), message: `lowering the canary to ${percent(weightBp)}` };
   }
-  if (routes.effect.kind === "pending") {
-    const mark = writtenMark(routes.canaryBp);
-    const message = `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}`;
-    return { ...paired, mark, message, checkAgainInMs: remainingMs(world, "Stepping", mark, TAKE_IN_MS) };
-  }
+  const pending = takingIn(world, paired);
+  if (pending !== undefined) return pending;
   if (routes.canaryBp === weightBp) return undefined;
   const unsettled = settling(world, paired);
   if (unsettled !== undefined) return unsettled;
   const settled: Target = { ...paired, mark: effectiveMark(routes.canaryBp) };
   if (!leadsToCanary(world)) return { ...settled, message: WAITING_FOR_ENDPOINTS };
   return mayRaise(situation, settled, "answered") ?? raise(paired, weightBp);
+}
+
+/** Waits until the weight that was written is effective. */
+export function takingIn(world: World, target: Target): Target | undefined {
+  const { routes } = world;
+  if (routes.effect.kind !== "pending") return undefined;
+  const mark = writtenMark(routes.canaryBp);
+  const message = `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}`;
+  return { ...target, mark, message, checkAgainInMs: remainingMs(world, "Stepping", mark, TAKE_IN_MS) };
 }
 
 /** Waits until a weight that is effective counts. A pause after it holds the weight anyway, so that only what leads on from

@@ -122,10 +122,11 @@ function stableAlone(world: World): Target | undefined {
 }
 
 /** Taking over had only begun: the Deployment goes on as it was, and ours go once only its pods serve. */
-function notAdopted(world: World, { status }: Deployment): Target {
+function notAdopted(world: World, { spec, status }: Deployment): Target {
   const deadlineMs = world.settings.progressDeadlineMs;
   const free = { deployment: { paused: false } };
-  const lead = leadToDeployment(world, "Leaving", status?.availableReplicas ?? 0);
+  const least = spec.replicas === 0 ? 0 : 1; // Its pods may all have died while ours came up.
+  const lead = leadToDeployment(world, "Leaving", Math.max(least, status?.availableReplicas ?? 0));
   if (lead === undefined || heldMs(world, "Leaving", "both") > deadlineMs) return left(world, free);
   return leavingTarget(world, lead.mark, { ...free, ...way(lead, deadlineMs) });
 }

@@ -1,13 +1,13 @@
 import { percent, type Step, stepsFingerprint, weightAt } from "../steps.ts";
 import { resumedAt, waitOf } from "../walk.ts";
-import { approach, settling } from "./approach.ts";
+import { approach, settling, takingIn } from "./approach.ts";
 import { bothBad } from "./both-bad.ts";
 import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise, paused, promotesFully } from "./gates.ts";
 import { handOverTarget } from "./hand-over.ts";
 import { drainsForMs } from "./let-in.ts";
-import { effectiveMark, scalingMark, writtenMark } from "./marks.ts";
+import { effectiveMark, isScaling, scalingMark, writtenMark } from "./marks.ts";
 import { isPromoted } from "./promote.ts";
 import { promotedAs } from "./rest.ts";
 import { hasRoutes, type Target, timeOf } from "./target.ts";
@@ -28,7 +28,7 @@ export function stepping(situation: Situation): Target | undefined {
     ? Math.min(index, last)
     : resumedAt(world.settings.steps, status, presentWeightBp(world));
   // All at once asks for pods that the step did not have: their deadline begins.
-  const changed = at !== index || situation.orders?.promoteFull === true;
+  const changed = at !== index || (promotesFully(situation) && status.weights?.desired !== 100);
   const target = at === undefined ? stepsEdited(world, index) : walk(situation, at, changed);
   return withoutPrevious(world, target);
 }
@@ -51,7 +51,8 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
   const full = promotesFully(situation);
   const weightBp = full ? 10_000 : weightAt(steps, at);
   const target = base(world, at, weightBp, changed);
-  const onTheWay = bothBad(situation, target) ?? capacity(situation, target);
+  const present = full ? presentWeightFirst(world, at) : undefined;
+  const onTheWay = bothBad(situation, target) ?? present ?? capacity(situation, target);
   if (onTheWay !== undefined) return onTheWay;
   const ready: Target = { ...target, stepReady: true };
   if (!hasRoutes(world.routes) && target.stepReady !== true)
@@ -75,6 +76,16 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
   return gate ?? walk(situation, at + 1, true);
 }
 
+/** All at once begins where the weight that the canary has is taken in and has settled: a raise from what nobody has seen yet
+ * would be two in one. */
+function presentWeightFirst(world: World, at: number): Target | undefined {
+  const { routes, status } = world;
+  const isUnderWay = isScaling(status.progress?.mark) || status.weights?.desired === 100;
+  if (routes.state !== "paired" || routes.canaryBp === 0 || isUnderWay) return undefined;
+  const held = base(world, at, routes.canaryBp, false);
+  return takingIn(world, held) ?? settling(world, held);
+}
+
 /** Whether a weight that was raised in the midst of its step has just become effective: the clock runs from then, as at the
  * beginning of a step. What was set when the weight was decided is earlier, as a write may take long; and a process that died
  * after the write has set nothing. */
@@ -85,7 +96,9 @@ function hasRisen({ routes, status: { progress, step, weights } }: World, weight
 }
 
 function presentWeightBp({ routes, status }: World): number {
-  return hasRoutes(routes) ? routes.canaryBp : Math.round((status.weights?.desired ?? 0) * 100);
+  if (hasRoutes(routes)) return routes.canaryBp;
+  const isThere = (status.step?.index ?? 0) > 0 || status.progress?.stepReady === true;
+  return isThere ? Math.round((status.weights?.desired ?? 0) * 100) : 0;
 }
 
 function stepsEdited(world: World, index: number): Target {

@@ -78,6 +78,19 @@ describe("rule 6: revisions", () => {
     expectSound(play);
   });
 
+  test("steps edited before the canary has its first pod, without routes: it begins with the first of them", () => {
+    const play = atRest({ routes: false });
+    play.prometheus = "unreachable";
+    play.deploy("v2");
+    play.until("Progressing", "MetricsUnavailable");
+    play.edit(() => ({ strategy: { canary: { steps: [{ weight: 50 }, { weight: 75 }] } } }));
+    play.forMs(600_000);
+    expect([play.reason, play.sizes.v2]).toEqual(["MetricsUnavailable", undefined]);
+    play.prometheus = "answers";
+    play.until("Healthy");
+    expectSound(play);
+  });
+
   test("an edit while the Rollout cannot go on is not forgotten", () => {
     const play = underWay(50, half);
     play.templateProblem = "spec.containers: Required";

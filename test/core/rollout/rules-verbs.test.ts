@@ -151,12 +151,13 @@ describe("verbs", () => {
     play.request("promote:full");
     play.forget().until("Baking");
     expect(play.story).toEqual([
-      "00:00 scale revision v2 from 1 to 4 | → Progressing CanaryNotReady",
-      "00:00 give the canary 100 % | → Progressing Stepping",
-      "00:03 let the Service select revision v2 | → Progressing HandingOver",
-      "00:06 give the canary 0 %",
-      "00:16 fold the route into what its author wrote",
-      "00:16 mark revision v2 as promoted | → Baking Baking",
+      "00:00 → Progressing Stepping", // 25 % settles first.
+      "00:02 scale revision v2 from 1 to 4 | → Progressing CanaryNotReady",
+      "00:03 give the canary 100 % | → Progressing Stepping",
+      "00:06 let the Service select revision v2 | → Progressing HandingOver",
+      "00:09 give the canary 0 %",
+      "00:19 fold the route into what its author wrote",
+      "00:19 mark revision v2 as promoted | → Baking Baking",
     ]);
     expectSound(play);
   });

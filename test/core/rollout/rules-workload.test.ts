@@ -236,6 +236,20 @@ describe("deleting", () => {
     expect(play.deleted).toBe(true);
   });
 
+  test("while it adopts, and the Deployment's pods have all died: ours stay until some are back", () => {
+    const play = new Play(adopts);
+    play.ready("v1", 2);
+    play.run(({ sizes }) => sizes.v1 === 4);
+    play.ready("deployment v1", 0);
+    play.deleteRollout();
+    play.forMs(60_000);
+    expect(play.sizes).toEqual({ v1: 4 });
+    play.ready("deployment v1");
+    play.settles();
+    expect([play.deleted, play.traffic]).toEqual([true, { deployment: 1 }]);
+    expectSound(play);
+  });
+
   test("while it adopts: the Deployment goes on", () => {
     const play = new Play(adopts);
     play.ready("v1", 2);
