@@ -15,7 +15,7 @@ import { KubectlZenith } from "./kubectl-zenith.ts";
 const PAGE = objectsIn("docs/how-to/staging-to-production.md");
 const IMAGE = "shop/web:v2";
 const NAMESPACES = ["staging", "production"] as const;
-const QUICK = { settle: "0s", drain: "1s", scaleDownDelay: "1s" };
+const QUICK = { settle: "1s", drain: "1s", scaleDownDelay: "1s" };
 
 let playground: Playground;
 let zenith: KubectlZenith;
@@ -31,6 +31,9 @@ beforeAll(async () => {
   }
   zenith = await KubectlZenith.install(cluster);
   operator = await playground.startOperator(["--gates"]);
+  for (const namespace of NAMESPACES)
+    await cluster.kubectl(["rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s"]);
+  await new Promise((resolve) => setTimeout(resolve, 1_500)); // Until the gateway serves.
   await cluster.apply(PAGE.filter(({ kind }) => kind === "Rollout").map(quickly));
   loads = NAMESPACES.map((namespace) => startLoad(playground.gateway.url, 150, { host: `${namespace}.example` }));
 }, 1_200_000);
@@ -121,8 +124,7 @@ describe("a release of both", () => {
   });
 
   test("hurt no request of either", async () => {
-    const failed = loads.flatMap(({ tallies }) => Object.values(tallies).map(({ failed }) => failed));
-    expect(failed.reduce((sum, n) => sum + n, 0)).toBe(0);
-    expect(loads.flatMap(({ faults }) => faults)).toEqual([]);
+    const failed = loads.flatMap(({ tallies }) => Object.entries(tallies).filter(([, tally]) => tally.failed > 0));
+    expect({ failed, faults: loads.flatMap(({ faults }) => faults) }).toEqual({ failed: [], faults: [] });
   });
 });
