@@ -73,6 +73,7 @@ export async function startServing(parts: ServingParts): Promise<Serving> {
     tickets: new Tickets(ticketKeyOf(parts), () => clock.now()),
     events,
     freshness: new Freshness(store, clock),
+    clock,
     log,
   });
   const close = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Clock } from "../../kube/clock.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { type Access, type Authorize, isRefusal } from "../access.ts";
 import { BadRequest, type Context, MOST_BYTES, parseRequest } from "../context.ts";
@@ -15,8 +16,11 @@ import { answerText, failure } from "./answers.ts";
 import type { EventStreams } from "./events.ts";
 import type { Freshness } from "./freshness.ts";
 import { EVENTS_PATH, type Tickets } from "./ticket.ts";
+import { Turns } from "./turns.ts";
 
 const FLAGS_PATH = "/ofrep/v1/evaluate/flags";
+/** Answers with all flags that are on their way at once. */
+const MOST_AT_ONCE = 64;
 /** A page in the background stops listening after this, and fetches everything when it is looked at again. */
 const INACTIVITY_S = 120;
 
@@ -28,6 +32,7 @@ export interface OfrepParts {
   readonly tickets: Tickets;
   readonly events: EventStreams;
   readonly freshness: Freshness;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -57,9 +62,11 @@ class Refused extends Error {
 
 class Ofrep {
   readonly #parts: OfrepParts;
+  readonly #turns: Turns;
 
   constructor(parts: OfrepParts) {
     this.#parts = parts;
+    this.#turns = new Turns(MOST_AT_ONCE, parts.clock);
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,6 +103,8 @@ class Ofrep {
     const { store, delivery, freshness, tickets } = this.#parts;
     const topic = { flagSet, viewer: access.viewer };
     if (told !== "") await freshness.reach(topic, told);
+    await this.#turns.take(response);
+    if (response.closed) return; // Who asked has gone while he waited.
     const set = store.flagSet(flagSet);
     const flags = [...set.flags.values()].filter((flag) => isVisible(flag, access));
     const rest = JSON.stringify({

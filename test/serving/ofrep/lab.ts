@@ -45,6 +45,7 @@ export async function startOfrep(
       () => lab.nowMs,
     ),
     freshness: new Freshness(store, systemClock),
+    clock: systemClock,
     log: pino({ level: "debug" }, { write: (line: string) => void lines.push(line) }),
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -1,0 +1,58 @@
+import { EventEmitter } from "node:events";
+import { expect, test } from "vitest";
+import { FakeClock } from "../../../src/kube/clock.ts";
+import { Turns } from "../../../src/serving/ofrep/turns.ts";
+
+class Response extends EventEmitter {
+  closed = false;
+
+  close(): void {
+    this.closed = true;
+    this.emit("close");
+  }
+}
+
+function lab(most: number) {
+  const clock = new FakeClock();
+  const turns = new Turns(most, clock);
+  const order: number[] = [];
+  const ask = (i: number): Response => {
+    const response = new Response();
+    void turns.take(response).then(() => order.push(i));
+    return response;
+  };
+  return { clock, order, ask, soon: () => clock.advance(1) };
+}
+
+test("so many at once, the others in the order in which they came", async () => {
+  const { order, ask, soon } = lab(2);
+  const responses = [0, 1, 2, 3, 4].map(ask);
+  await soon();
+  expect(order).toEqual([0, 1]);
+  responses[1]?.close();
+  await soon();
+  expect(order).toEqual([0, 1, 2]);
+  responses[0]?.close();
+  responses[0]?.close(); // A turn ends once.
+  await soon();
+  expect(order).toEqual([0, 1, 2, 3]);
+});
+
+test("who has gone while he waited keeps nobody waiting", async () => {
+  const { order, ask, soon } = lab(1);
+  const [first, gone] = [ask(0), ask(1), ask(2)];
+  gone?.close();
+  first?.close();
+  await soon();
+  expect(order).toEqual([0, 1, 2]);
+});
+
+test("a slow reader keeps the others waiting for a second, and no longer", async () => {
+  const { clock, order, ask } = lab(1);
+  ask(0);
+  ask(1);
+  await clock.advance(990);
+  expect(order).toEqual([0]);
+  await clock.advance(20);
+  expect(order).toEqual([0, 1]);
+});
