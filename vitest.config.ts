@@ -1,7 +1,11 @@
 import { defineConfig } from "vitest/config";
 
 /** Hundred thousands of users, and simulated releases by the thousand: not within the minute of `npm run ok`. */
-const LONG = ["test/core/flags/assignment.test.ts", "test/simulation/simulation.test.ts"];
+const LONG = [
+  "test/core/flags/assignment.test.ts",
+  "test/simulation/simulation.test.ts",
+  "test/simulation/flags/flags.test.ts",
+];
 
 /** They count every request that comes late, or every scrape: nothing else may run meanwhile. */
 const ALONE = ["test/e2e/traffic.cluster.test.ts", "test/metrics/prometheus.cluster.test.ts"];

@@ -27,10 +27,11 @@ export const fastStages: readonly Stage[] = [
   { title: "Unit tests", command: ["vitest", "run", "--project", "unit", ...REPORTERS], vitest: true },
 ];
 
-/** What takes longer: a thousand simulated releases, and everything on a real control plane. */
+/** What takes longer: a thousand simulated releases and some hundred flags, and everything on a real control plane. */
 export const slowStages: readonly Stage[] = [
   { title: "Long unit tests", command: ["vitest", "run", "--project", "long", ...REPORTERS], vitest: true },
   { title: "Simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000"] },
+  { title: "Simulation of flags", command: ["node", "test/simulation/main.ts", "--flags", "--seeds", "400"] },
   {
     title: "Real OpenFeature clients",
     command: ["vitest", "run", "--project", "clients", ...REPORTERS],

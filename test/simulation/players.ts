@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
-import { isMainThread, type MessagePort, parentPort, Worker } from "node:worker_threads";
-import { type Outcome, play } from "./run.ts";
+import { isMainThread, type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
+import type { Outcome } from "./run.ts";
+import { SUBJECTS, type SubjectName } from "./subjects.ts";
 
 /** Seeds are independent of each other: as many are played at once as there are processors. */
 export const THREADS = availableParallelism();
@@ -12,22 +13,23 @@ const SLICE = 10;
  * nothing was broken.
  * @throws whatever playing one throws */
 export async function playAll(
+  subject: SubjectName,
   seeds: readonly number[],
   threads: number,
   told: (outcome: Outcome) => void,
 ): Promise<void> {
   if (threads <= 1) {
-    for (const seed of seeds) told(briefly(play(seed)));
+    for (const seed of seeds) told(briefly(await SUBJECTS[subject].play(seed)));
     return;
   }
   const left = [...seeds];
-  await Promise.all(Array.from({ length: threads }, () => playOnThread(() => left.splice(0, SLICE), told)));
+  await Promise.all(Array.from({ length: threads }, () => playOnThread(subject, () => left.splice(0, SLICE), told)));
 }
 
 /** One thread, that asks for more whenever it is done. */
-function playOnThread(next: () => number[], told: (outcome: Outcome) => void): Promise<void> {
+function playOnThread(subject: SubjectName, next: () => number[], told: (outcome: Outcome) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url));
+    const worker = new Worker(new URL(import.meta.url), { workerData: subject });
     worker.on("error", reject);
     worker.on("exit", () => resolve());
     worker.on("message", (outcomes: readonly Outcome[]) => {
@@ -43,11 +45,16 @@ function briefly(outcome: Outcome): Outcome {
 }
 
 /** A thread's own part: no seeds are its end. */
-function playForOthers(port: MessagePort): void {
-  port.on("message", (seeds: readonly number[]) => {
-    if (seeds.length === 0) port.close();
-    else port.postMessage(seeds.map((seed) => briefly(play(seed))));
+function playForOthers(port: MessagePort, { play }: (typeof SUBJECTS)[SubjectName]): void {
+  port.on("message", async (seeds: readonly number[]) => {
+    if (seeds.length === 0) {
+      port.close();
+      return;
+    }
+    const outcomes: Outcome[] = [];
+    for (const seed of seeds) outcomes.push(briefly(await play(seed)));
+    port.postMessage(outcomes);
   });
 }
 
-if (!isMainThread && parentPort !== null) playForOthers(parentPort);
+if (!isMainThread && parentPort !== null) playForOthers(parentPort, SUBJECTS[workerData as SubjectName]);

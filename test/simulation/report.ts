@@ -1,17 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { NAMES, STAGES } from "./happenings.ts";
-import keptSeeds from "./kept-seeds.json" with { type: "json" };
+import { catchInFlags, PLANTED_IN_FLAGS } from "./flags/planted.ts";
 import { catchPlanted, PLANTED } from "./planted.ts";
 import { playAll, THREADS } from "./players.ts";
-import { type Outcome, play } from "./run.ts";
-
-const KEPT = new URL("kept-seeds.json", import.meta.url);
+import type { Outcome, Violation } from "./run.ts";
+import { SUBJECTS, type Subject, type SubjectName } from "./subjects.ts";
 
 /** From so many seeds on a cell that stays empty is a failure. */
 const ENOUGH = 2_000;
-
-/** The canary Service is made for the first canary. */
-const IMPOSSIBLE: readonly string[] = ["deleteCanaryService × Starting"];
 
 export interface Options {
   readonly seeds: number;
@@ -21,30 +16,31 @@ export interface Options {
 
 /** Plays the seeds, and those that once failed; prints what was met and what was broken.
  * @returns the exit code */
-export async function report({ seeds, from, threads = THREADS }: Options): Promise<number> {
+export async function report(name: SubjectName, { seeds, from, threads = THREADS }: Options): Promise<number> {
+  const subject = SUBJECTS[name];
   const met = new Map<string, number>();
   const ends = new Map<string, number>();
   const broken: Outcome[] = [];
-  const kept = keptSeeds.map(({ seed }) => seed);
+  const kept = keptOf(subject).map(({ seed }) => seed);
   const all = [...kept, ...Array.from({ length: seeds }, (_, i) => from + i)];
   const started = performance.now();
   let passes = 0;
-  await playAll(all, threads, (outcome) => {
+  await playAll(name, all, threads, (outcome) => {
     passes += outcome.passes;
     add(ends, outcome.end);
     for (const [cell, count] of outcome.met) met.set(cell, (met.get(cell) ?? 0) + count);
     if (outcome.violations.length === 0) return;
     broken.push(outcome);
-    if (!kept.includes(outcome.seed)) keep(outcome);
+    if (!kept.includes(outcome.seed)) keep(subject, outcome);
     if (broken.length === 1) console.log(outcome.story.join("\n"));
     console.log(wrongs(outcome));
   });
   const seconds = (performance.now() - started) / 1_000;
-  const empty = seeds >= ENOUGH ? emptyCells(met) : [];
+  const empty = seeds >= ENOUGH ? emptyCells(subject, met) : [];
   const ended = [...ends].map(([end, n]) => `${n} ${end}`).join(", ");
-  console.log(table(met));
+  console.log(table(subject, met));
   console.log(
-    `${all.length} seeds, ${passes} passes in ${seconds.toFixed(1)} s: ${(all.length / seconds).toFixed(0)} seeds a second; they ended ${ended}`,
+    `${name}: ${all.length} seeds, ${passes} passes in ${seconds.toFixed(1)} s: ${(all.length / seconds).toFixed(0)} seeds a second; they ended ${ended}`,
   );
   for (const cell of empty) console.log(`never met: ${cell}`);
   const seedsBroken = broken.map(({ seed }) => seed).sort((a, b) => a - b);
@@ -54,12 +50,12 @@ export async function report({ seeds, from, threads = THREADS }: Options): Promi
 
 /** Plays one seed, and prints its story.
  * @returns the exit code */
-export function tell(seed: number): number {
-  const outcome = play(seed);
+export async function tell(name: SubjectName, seed: number): Promise<number> {
+  const outcome = await SUBJECTS[name].play(seed);
   console.log(outcome.story.join("\n"));
   if (outcome.violations.length === 0) return 0;
   console.log(wrongs(outcome));
-  keep(outcome);
+  keep(SUBJECTS[name], outcome);
   return 1;
 }
 
@@ -68,29 +64,34 @@ function wrongs({ seed, violations }: Outcome): string {
 }
 
 /** A seed that failed is played again in every run from now on. */
-function keep({ seed, violations }: Outcome): void {
-  const known = JSON.parse(readFileSync(KEPT, "utf8")) as { seed: number; was: string }[];
+function keep(subject: Subject, { seed, violations }: Outcome): void {
+  const known = keptOf(subject);
   if (known.some((one) => one.seed === seed)) return;
   const was = `${violations[0]?.invariant}: ${violations[0]?.message}`;
   const lines = [...known, { seed, was }].map((one) => `  { "seed": ${one.seed}, "was": ${JSON.stringify(one.was)} }`);
-  writeFileSync(KEPT, `[\n${lines.join(",\n")}\n]\n`);
+  writeFileSync(subject.kept, `[\n${lines.join(",\n")}\n]\n`);
+}
+
+function keptOf({ kept }: Subject): { seed: number; was: string }[] {
+  return JSON.parse(readFileSync(kept, "utf8")) as { seed: number; was: string }[];
 }
 
 /** Plants each mistake, and prints which seed and which invariant found it.
  * @returns the exit code: 1 where one stays unseen */
-export function reportPlanted(seeds: number): number {
-  const width = Math.max(...PLANTED.map(({ name }) => name.length));
+export async function reportPlanted(name: SubjectName, seeds: number): Promise<number> {
+  const planted = name === "flags" ? PLANTED_IN_FLAGS : PLANTED;
+  const width = Math.max(...planted.map((one) => one.name.length));
   let missed = 0;
-  for (const planted of PLANTED) {
-    const caught = catchPlanted(planted, seeds);
+  const tellOf = (of: string, caught: { readonly seed: number; readonly violation: Violation } | undefined) => {
     if (caught === undefined) missed++;
-    const found =
-      caught === undefined
-        ? "not seen"
-        : `seed ${caught.seed}: ${caught.violation.invariant} ${caught.violation.message}`;
-    console.log(`${planted.name.padEnd(width)}  ${found}`);
-  }
-  console.log(`${PLANTED.length - missed} of ${PLANTED.length} planted mistakes were found`);
+    const { invariant, message } = caught?.violation ?? {};
+    console.log(
+      `${of.padEnd(width)}  ${caught === undefined ? "not seen" : `seed ${caught.seed}: ${invariant} ${message}`}`,
+    );
+  };
+  if (name === "flags") for (const one of PLANTED_IN_FLAGS) tellOf(one.name, await catchInFlags(one, seeds));
+  else for (const one of PLANTED) tellOf(one.name, catchPlanted(one, seeds));
+  console.log(`${planted.length - missed} of ${planted.length} planted mistakes were found`);
   return missed === 0 ? 0 : 1;
 }
 
@@ -98,22 +99,22 @@ function add(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-function emptyCells(met: ReadonlyMap<string, number>): string[] {
-  return NAMES.flatMap((name) => STAGES.map((stage) => `${name} × ${stage}`)).filter(
-    (cell) => !met.has(cell) && !IMPOSSIBLE.includes(cell),
-  );
+function emptyCells({ names, stages, impossible }: Subject, met: ReadonlyMap<string, number>): string[] {
+  return names
+    .flatMap((name) => stages.map((stage) => `${name} × ${stage}`))
+    .filter((cell) => !met.has(cell) && !impossible.includes(cell));
 }
 
-/** How often each thing met each stage of a release. */
-function table(met: ReadonlyMap<string, number>): string {
-  const width = Math.max(...NAMES.map((name) => name.length));
+/** How often each thing met each stage. */
+function table({ names, stages }: Subject, met: ReadonlyMap<string, number>): string {
+  const width = Math.max(...names.map((name) => name.length));
   const row = (name: string, cells: readonly string[]) =>
     `${name.padEnd(width)} ${cells.map((c) => c.padStart(12)).join("")}`;
-  const rows = NAMES.map((name) =>
+  const rows = names.map((name) =>
     row(
       name,
-      STAGES.map((stage) => String(met.get(`${name} × ${stage}`) ?? "—")),
+      stages.map((stage) => String(met.get(`${name} × ${stage}`) ?? "—")),
     ),
   );
-  return [row("", STAGES), ...rows].join("\n");
+  return [row("", stages), ...rows].join("\n");
 }

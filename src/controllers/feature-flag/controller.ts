@@ -37,6 +37,8 @@ export interface FlagShell {
   readonly now: () => number;
   readonly log: Logger;
   readonly concurrency: number;
+  /** What decides; `planFlag` unless said. */
+  readonly plan?: typeof planFlag;
 }
 
 const CONTROLLER = "flag";
@@ -118,7 +120,7 @@ export class FlagController {
     const metrics = this.#measurements.take(key);
     const snapshot = deciding(() => this.#gather(key, nowMs, metrics));
     if (snapshot === undefined) return undefined; // Gone, and nothing of it is left to clean up.
-    const plan = deciding(() => planFlag(snapshot));
+    const plan = deciding(() => (this.#shell.plan ?? planFlag)(snapshot));
     this.#faults.forget(key);
     this.#link(key, snapshot, plan);
     try {

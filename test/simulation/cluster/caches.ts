@@ -27,13 +27,14 @@ export class Caches {
   #open = true;
   #watch = 1;
 
-  constructor(agenda: Agenda, api: ApiServer, rng: Rng, onChange: () => void) {
+  /** @param watched the stores that are filled, by kind: those of Rollouts unless said */
+  constructor(agenda: Agenda, api: ApiServer, rng: Rng, onChange: () => void, watched = storesOf) {
     this.#agenda = agenda;
     this.#api = api;
     this.#rng = rng;
     this.#onChange = onChange;
     this.sources = newSources();
-    this.#stores = storesOf(this.sources);
+    this.#stores = watched(this.sources);
     for (const [kind, store] of this.#stores) {
       this.#lanes.set(kind, { waiting: [], heldUntilMs: 0, losing: false, dueMs: 0 });
       store.replace(api.list(kind), api.version); // First lists are consistent reads.
@@ -142,6 +143,15 @@ export function storesOf(sources: Sources): ReadonlyMap<Kind, Store<KubeObject>>
     ["EndpointSlice", sources.slices],
     ["HorizontalPodAutoscaler", sources.autoscalers],
     ...ROUTES.map((kind): [Kind, unknown] => [kind, sources.routes.get(kind)]),
+  ];
+  return new Map(stores as [Kind, Store<KubeObject>][]);
+}
+
+/** What decisions about flags rest on. */
+export function flagStoresOf(sources: Sources): ReadonlyMap<Kind, Store<KubeObject>> {
+  const stores: [Kind, unknown][] = [
+    ["FeatureFlag", sources.flags],
+    ["KillSwitch", sources.kills],
   ];
   return new Map(stores as [Kind, Store<KubeObject>][]);
 }
