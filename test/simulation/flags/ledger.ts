@@ -89,12 +89,12 @@ export class FlagLedger {
   onCommit({ object, old, actor, type }: Commit): void {
     this.#killsAreSafe();
     if (object.kind !== "FeatureFlag" || type !== "modified" || old === undefined) {
-      if (object.kind === "FeatureFlag") this.#anew();
+      if (object.kind === "FeatureFlag") this.#forget();
       return;
     }
     const change = changeOf(old as FeatureFlag, object as FeatureFlag, this.#sim.agenda.nowMs, actor);
     if (isStatusOfOthers(change)) {
-      this.#anew();
+      this.#forget();
       return;
     }
     for (const wrong of [
@@ -105,9 +105,16 @@ export class FlagLedger {
       this.#takenBackForAReason(change),
       this.#raise(change),
       usersStay(change),
+      this.#falls(change),
     ])
       if (wrong !== undefined) this.violate(...wrong);
     this.#note(change);
+  }
+
+  /** Another flag of that name, or one of which nobody can know anything more. */
+  #forget(): void {
+    this.#anew();
+    this.#harm = undefined;
   }
 
   #anew(): void {
@@ -139,6 +146,13 @@ export class FlagLedger {
     if (before.override !== undefined || after.override === undefined) return undefined;
     if (after.override.reason !== "AnalysisFailed" || this.#wasBad) return undefined;
     return ["F6", `taken back for harm that never was: ${after.override.message}`];
+  }
+
+  /** Users are taken away by an override alone, or where a person edits what is wanted. */
+  #falls({ before, after, actor }: Change): Wrong {
+    const isEdited = actor !== OPERATOR || before.hash !== after.hash || this.#share.stepsEdited;
+    if (isEdited || after.override !== undefined || after.weightBp >= before.weightBp) return undefined;
+    return ["F4", `its share falls from ${before.weightBp / 100} % to ${after.weightBp / 100} %`];
   }
 
   /** More users only by the next step, once its waits are over, and while nothing speaks against it. */

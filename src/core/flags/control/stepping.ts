@@ -84,7 +84,9 @@ function waits(situation: FlagSituation, step: Step, target: FlagTarget, place: 
 /** Everyone is treated: judged on until the bake is over. */
 function arrived({ world, judged }: FlagSituation, ramp: StepRamp, place: Place): FlagTarget {
   const { progress } = world.status;
-  const target: FlagTarget = { ...targetAt(ramp, place), promoted: true };
+  // Whichever step a person promoted it from, it is at the end of the walk: its own weight would take users away again.
+  const at = ramp.steps.length - 1;
+  const target: FlagTarget = { ...targetAt(ramp, { ...place, at }), promoted: true };
   const healthy: FlagTarget = { ...target, phase: "Healthy", reason: "Healthy" };
   const first = place.raised || progress?.promoted !== true || (world.resumes && progress.bakeUntil !== undefined);
   if (ramp.analysis === undefined || (!first && progress?.bakeUntil === undefined)) return healthy;

@@ -152,6 +152,20 @@ describe("promote", () => {
     play.until("Reverted");
   });
 
+  test.each(["0s", "10m"])("full stays where it went, whatever step it was promoted from: bake %s", (bake) => {
+    const steps = [{ weight: 10 }, { pause: {} }, { weight: 50 }, { pause: {} }];
+    const play = new FlagPlay({ strategy: { canary: { ...STEPS, bake, steps } } });
+    play.until("Paused");
+    play.request("promote:full");
+    play.until(({ treated }) => treated === 100);
+    for (let i = 0; i < 5; i++) {
+      play.pass();
+      expect(play.treated).toBe(100);
+    }
+    play.until("Healthy", 1_800_000);
+    expect(play.treated).toBe(100);
+  });
+
   test("full waits for a freeze to end, and is not forgotten", () => {
     const play = at25();
     play.edit(() => ({ schedule: { freezes: [{ from: "2026-01-12T09:00:00Z", to: "2026-01-12T12:00:00Z" }] } }));
