@@ -9,6 +9,8 @@ type Unusable = Extract<MetricsView["source"], { kind: "unusable" }>;
 
 interface Entry {
   readonly generation: number;
+  /** When Prometheus was asked last, in milliseconds since epoch. */
+  askedMs: number;
   /** What Prometheus refused; undefined while it has not answered, and where it took all. */
   problem?: Unusable;
 }
@@ -16,6 +18,8 @@ interface Entry {
 /** The reasons that a preflight gives: seen in status after a start, they are asked for anew. */
 const REFUSED = "QueryRefused";
 const WINDOW_MS = 60_000;
+/** What Prometheus could not run may have been at odds with the series of that moment: it is asked again this often. */
+const ASKED_AGAIN_MS = 60_000;
 
 /** By what an object is to be judged. */
 export interface Examined {
@@ -36,7 +40,7 @@ export interface Examined {
 
 /**
  * Looks at what an object is to be judged by before anything needs it: whether the source can tell the sides apart,
- * whether a query names a variable that there is not, and, once a generation, whether Prometheus can read the query.
+ * whether a query names a variable that there is not, and, once a generation, whether Prometheus can read the query; of one that it refused, now and then again.
  */
 export class Preflight {
   readonly #source: MetricsSource | undefined;
@@ -55,8 +59,12 @@ export class Preflight {
     if (problem !== undefined || this.#source === undefined) return problem;
     const { generation } = examined;
     const entry = this.#entries.get(key);
-    if (entry?.generation === generation) return entry.problem;
-    const next: Entry = { generation };
+    if (entry?.generation === generation) {
+      if (entry.problem !== undefined && nowMs - entry.askedMs >= ASKED_AGAIN_MS)
+        void this.#ask(key, entry, examined, nowMs, this.#source);
+      return entry.problem;
+    }
+    const next: Entry = { generation, askedMs: nowMs };
     this.#entries.set(key, next);
     if (isNews(examined)) void this.#ask(key, next, examined, nowMs, this.#source);
     return undefined;
@@ -73,17 +81,28 @@ export class Preflight {
     nowMs: number,
     source: MetricsSource,
   ): Promise<void> {
+    entry.askedMs = nowMs;
+    let isHeard = true;
     for (const spec of analysis?.metrics ?? []) {
       if (spec.kind !== "query") continue;
       const rendered = renderQuery(spec.promql, subject, "canary", WINDOW_MS);
       if (rendered.kind === "refused") continue;
       const answer = await source.query(rendered.promql, nowMs);
+      if (answer.kind === "unavailable") isHeard = false;
       if (answer.kind !== "refused") continue;
       const message = `query "${spec.name}": ${answer.message}${near(rendered.promql, answer.message)}`;
-      entry.problem = { kind: "unusable", reason: REFUSED, message };
-      if (this.#entries.get(key) === entry) this.#onAnswer(key);
+      this.#found(key, entry, { kind: "unusable", reason: REFUSED, message });
       return;
     }
+    if (isHeard) this.#found(key, entry, undefined);
+  }
+
+  /** Calls for a pass where it is news. */
+  #found(key: Key, entry: Entry, problem: Unusable | undefined): void {
+    if (entry.problem?.message === problem?.message) return;
+    if (problem === undefined) delete entry.problem;
+    else entry.problem = problem;
+    if (this.#entries.get(key) === entry) this.#onAnswer(key);
   }
 }
 

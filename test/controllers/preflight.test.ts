@@ -37,8 +37,8 @@ function judgedBy(analysis: RolloutSpec["analysis"], generation = 1, status: Rol
 
 const query = (promql: string) => ({ metrics: [{ query: { name: "load", promql, max: 1 } }] });
 
-function problem(rollout: Rollout) {
-  return preflight.problem(KEY, examinedOf(rollout, settingsOf(rollout), []), 0);
+function problem(rollout: Rollout, nowMs = 0) {
+  return preflight.problem(KEY, examinedOf(rollout, settingsOf(rollout), []), nowMs);
 }
 
 const answers = () => new Promise((resolve) => setImmediate(resolve));
@@ -69,6 +69,25 @@ describe("Preflight", () => {
       reason: "QueryRefused",
       message: 'query "load": Prometheus cannot read the query: 1:5: parse error: unexpected end of input, near `sum(`',
     });
+  });
+
+  test("asks again for what was refused, and takes it back once Prometheus can run it", async () => {
+    const rollout = judgedBy(query("load"));
+    const refused = { reason: "QueryRefused" };
+    answer = { kind: "refused", message: "Prometheus answered 422 (execution): the query is not one it can run" };
+    problem(rollout);
+    await answers();
+    expect(problem(rollout, 59_000)).toMatchObject(refused);
+    expect(asked).toHaveLength(1);
+    answer = { kind: "unavailable", message: "Prometheus cannot be reached" };
+    expect(problem(rollout, 60_000)).toMatchObject(refused);
+    await answers();
+    answer = { kind: "vector", series: [] };
+    expect(problem(rollout, 120_000)).toMatchObject(refused);
+    await answers();
+    expect(problem(rollout, 121_000)).toBeUndefined();
+    expect(told).toEqual([KEY, KEY]);
+    expect(asked).toHaveLength(3);
   });
 
   test("takes an outage of Prometheus for no verdict", async () => {

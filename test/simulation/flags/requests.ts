@@ -11,6 +11,7 @@ export const METRICS_FAULTS = [
   "answersEmpty",
   "answersNaN",
   "answersOldSamples",
+  "cannotRun", // says that the query is not one it can run
   "flaps",
 ] as const;
 export type MetricsFault = (typeof METRICS_FAULTS)[number];
@@ -92,6 +93,8 @@ export class Requests implements MetricsSource {
           : { kind: "matrix", series: [] };
       case "answersOldSamples":
         return isQuery ? { kind: "vector", series: [] } : this.#series(promql, atMs, 300_000);
+      case "cannotRun":
+        return { kind: "refused", message: "Prometheus answered 422 (execution)" };
       case "flaps":
         return this.#rng.chance(0.5) ? this.#answer(promql, atMs, undefined) : down;
       default:
