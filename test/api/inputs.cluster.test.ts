@@ -397,7 +397,7 @@ describe("with an operator", () => {
   test("55: a namespace that terminates is not held up", async () => {
     await live.create("ending", OFF);
     await live.healthy("ending");
-    await live.kubectl("default", "delete", "namespace", "ending", "--timeout=30s");
+    await live.kubectl("default", "delete", "namespace", "ending", "--timeout=100s");
   });
 
   test("60: of fifty edits in a moment the last one counts", async () => {

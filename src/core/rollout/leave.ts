@@ -103,9 +103,7 @@ const KEEPING: readonly string[] = ["scaling", "moving", "alone", "emptied"];
 function stableAlone(world: World): Target | undefined {
   const { stable, replicas, revisions, settings } = world;
   const others = [...revisions.values()].filter(({ hash, size, pods }) => hash !== stable?.hash && size + pods > 0);
-  if (stable === undefined) return undefined;
-  const isMissing = stable.size === 0 && replicas > 0; // Someone deleted its ReplicaSet meanwhile.
-  if (others.length === 0 && !isMissing) return undefined;
+  if (stable === undefined || others.length === 0) return undefined;
   const full = { [stable.hash]: replicas };
   const leftMs = remainingMs(world, "Leaving", "scaling", settings.progressDeadlineMs);
   if (stable.ready < replicas && leftMs > 0)

@@ -215,16 +215,6 @@ describe("deleting", () => {
     },
   );
 
-  test("keep: pods of stable that someone deletes meanwhile are made again before it goes", () => {
-    const play = underWay(25, { spec: { onDelete: "keep" } });
-    play.deleteRollout();
-    play.run(({ status }) => status.progress?.mark === "drained");
-    play.objects.remove("ReplicaSet", play.pods("v1")?.metadata.name ?? "");
-    play.objects.remove("ReplicaSet", play.pods("v2")?.metadata.name ?? "");
-    play.settles();
-    expect([play.deleted, play.sizes]).toEqual([true, { v1: 4 }]);
-  });
-
   test("a ReplicaSet that is not seen yet, from a list that is behind, is looked for", () => {
     const play = atRest({ adopts: true });
     const set = play.pods("v1");

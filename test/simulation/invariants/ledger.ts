@@ -32,6 +32,9 @@ export class Ledger {
   readonly rejected = new Set<string>();
   /** What befell this seed. */
   readonly happened = new Set<string>();
+  /** Whether someone deleted pods of a Rollout that was going already: in a namespace that goes it is the same to see, and
+   * there nothing can be made anew. */
+  lostWhileLeaving = false;
   /** When each of others' writes to an object came, by kind and name. */
   readonly foreignMs = new Map<string, number>();
   /** By object: the version that a write made whose answer was lost. */
@@ -114,6 +117,8 @@ export class Ledger {
     else if (isRoute(object) || object.kind === "Service")
       if (actor === "git" || actor === "person") this.foreignMs.set(nameOf(object), commit.atMs);
     if (object.kind === "Rollout") this.#onRollout(commit);
+    if (object.kind === "ReplicaSet" && commit.type === "deleted" && actor === "person")
+      this.lostWhileLeaving ||= this.sim.rollout?.metadata.deletionTimestamp !== undefined;
   }
 
   #onRollout({ object, old, atMs, actor }: Commit): void {
