@@ -17,6 +17,8 @@ const MANAGER = "zenith";
 
 export interface Acted {
   readonly written: Written;
+  /** Why each write that was done was done, in order. */
+  readonly done: readonly string[];
   /** The first write that failed; what stood behind it was not tried, but for the rest of its group. */
   readonly error?: unknown;
 }
@@ -32,6 +34,7 @@ export async function act(
   term?: string,
 ): Promise<Acted> {
   const written: Written = new Map();
+  const done: string[] = [];
   let rollout: Rollout = snapshot.rollout;
   let error: unknown;
   const note = (object: KubeObject | undefined): void => {
@@ -50,8 +53,10 @@ export async function act(
     const results = await Promise.allSettled(group.map(sendStamped));
     for (const [i, result] of results.entries()) {
       const write = group[i] as Write;
-      if (result.status === "fulfilled") note(result.value);
-      else if (!(isLeaving && isReleased(result.reason, write))) {
+      if (result.status === "fulfilled") {
+        note(result.value);
+        done.push(write.why);
+      } else if (!(isLeaving && isReleased(result.reason, write))) {
         error ??= result.reason;
         log.warn({ write: write.why, error: String(result.reason) }, "a write failed");
       }
@@ -68,7 +73,7 @@ export async function act(
   } catch (cause) {
     error ??= cause;
   }
-  return error === undefined ? { written } : { written, error };
+  return error === undefined ? { written, done } : { written, done, error };
 }
 
 /** Not all switches of a breach were made: the weights are not yet what status would say. */

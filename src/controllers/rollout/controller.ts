@@ -190,10 +190,10 @@ export class RolloutController {
       const { status: _later, ...rest } = plan;
       plan = rest;
     }
-    const { written, error } = await act(resources, snapshot, plan, log, this.#shell.term());
+    const { written, done, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
     this.#contests.note(key, snapshot, plan.writes, written);
-    this.#report(key, snapshot, plan);
+    this.#report(key, snapshot, plan, done);
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);
       if (error instanceof NameTaken) events.record(snapshot.rollout, "Warning", "NameTaken", error.message);
@@ -244,8 +244,9 @@ export class RolloutController {
     return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
   }
 
-  /** One line for each decision, none for a pass that changed nothing. */
-  #report(key: Key, { rollout }: Snapshot, plan: RolloutPlan): void {
+  /** One line for each decision, none for a pass that changed nothing.
+   * @param done what was written; what failed has a line of its own */
+  #report(key: Key, { rollout }: Snapshot, plan: RolloutPlan, done: readonly string[]): void {
     if (plan.writes.length === 0 && plan.status === undefined) return;
     const { stage, mark, phase, reason, message, weightBp } = plan.target;
     this.#shell.log.info(
@@ -256,7 +257,7 @@ export class RolloutController {
         mark,
         reason,
         weight: weightBp / 100,
-        writes: plan.writes.map(({ why }) => why),
+        writes: done,
         generation: rollout.metadata.generation,
       },
       message === "" ? phase : message,

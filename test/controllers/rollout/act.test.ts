@@ -104,8 +104,11 @@ describe("act()", () => {
         [`PATCH ${ROLLOUT}/status`]: answeredRollout,
       }),
     );
-    const { written, error } = await acted({ writes: [patched("a"), patched("b")], status: { phase: "Healthy" } });
-    expect(error).toBeUndefined();
+    const { written, done, error } = await acted({
+      writes: [patched("a"), patched("b")],
+      status: { phase: "Healthy" },
+    });
+    expect([error, done]).toEqual([undefined, [patched("a").why, patched("b").why]]);
     expect(sent()).toEqual(["PATCH services/a", "PATCH services/b", "PATCH web/status"]);
     expect(bodyOf(0)).toEqual([
       { op: "replace", path: "/metadata/resourceVersion", value: "5" },
@@ -144,9 +147,12 @@ describe("act()", () => {
   for (const [name, given] of Object.entries(failures))
     test(`stops at ${name}: nothing behind it is sent, status neither`, async () => {
       server.play(answering({ [`PATCH ${SERVICES}/a`]: given }));
-      const { written, error } = await acted({ writes: [patched("a"), patched("b")], status: { phase: "Healthy" } });
+      const { written, done, error } = await acted({
+        writes: [patched("a"), patched("b")],
+        status: { phase: "Healthy" },
+      });
       expect(error).toBeDefined();
-      expect(written.size).toBe(0);
+      expect([written.size, done]).toEqual([0, []]);
       expect(sent()).toEqual(["PATCH services/a"]);
     });
 
