@@ -56,7 +56,7 @@ export async function act(
       if (result.status === "fulfilled") {
         note(result.value);
         done.push(write.why);
-      } else if (!(isLeaving && isReleased(result.reason, write))) {
+      } else if (!isGone(result.reason, write) && !(isLeaving && isReleased(result.reason, write))) {
         error ??= result.reason;
         log.warn({ write: write.why, error: String(result.reason) }, "a write failed");
       }
@@ -83,7 +83,12 @@ function asFarAsDone(status: RolloutStatus, { rollout }: Snapshot): RolloutStatu
   return before === undefined ? rest : { ...rest, weights: before };
 }
 
-/** A cache that is late may still show a Rollout that we have let go. */
+/** A cache that is late may still show what was deleted: nothing is left to do. */
+function isGone(error: unknown, write: Write): boolean {
+  return isKind(error, "notFound") && write.verb === "delete";
+}
+
+/** As it may still show a Rollout that we have let go. */
 function isReleased(error: unknown, write: Write): boolean {
   return isKind(error, "notFound") && write.verb === "jsonPatch" && write.ref.kind === "Rollout";
 }
@@ -109,14 +114,10 @@ async function send(resources: Resources, write: Write, stamps?: TermStamps): Pr
     case "mergePatch":
       return await resources.mergePatch(write.ref, guarded(write.patch, write.resourceVersion));
     case "delete":
-      try {
-        await resources.delete(write.ref, {
-          uid: write.uid,
-          ...(write.resourceVersion === undefined ? {} : { resourceVersion: write.resourceVersion }),
-        });
-      } catch (error) {
-        if (!isKind(error, "notFound")) throw error;
-      }
+      await resources.delete(write.ref, {
+        uid: write.uid,
+        ...(write.resourceVersion === undefined ? {} : { resourceVersion: write.resourceVersion }),
+      });
       return undefined;
     default: {
       const never: never = write;

@@ -191,8 +191,10 @@ describe("act()", () => {
   test("what is to be deleted and is gone is done", async () => {
     server.play(refusal(404, "NotFound"));
     const ref = { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "shop", name: "web-old" };
-    const { error } = await acted({ writes: [{ verb: "delete", ref, uid: "u1", resourceVersion: "7", why: "" }] });
-    expect(error).toBeUndefined();
+    const { done, error } = await acted({
+      writes: [{ verb: "delete", ref, uid: "u1", resourceVersion: "7", why: "" }],
+    });
+    expect([error, done]).toEqual([undefined, []]); // By someone else.
     expect(bodyOf(0)).toMatchObject({ preconditions: { uid: "u1", resourceVersion: "7" } });
   });
 
