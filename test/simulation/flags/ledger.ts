@@ -124,6 +124,7 @@ export class FlagLedger {
   #note({ before, after, verb, old, now }: Change): void {
     if (verb === "promote") this.#share.promoted = true;
     if (!sameJson(stepsIn(old), stepsIn(now))) this.#share.stepsEdited = true;
+    if (after.weightBp === 0) this.#harm = undefined; // What begins anew has harmed nobody yet.
     if (before.weightBp === after.weightBp) return;
     // Before its first user, a walk that begins with a share waits for nothing yet: a person then means the wait behind it.
     const isMeantForNext = before.weightBp === 0 && stepsIn(old)[0]?.kind === "weight";
