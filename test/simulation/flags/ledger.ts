@@ -11,7 +11,7 @@ import type { Commit } from "../cluster/api-server.ts";
 import { OPERATOR } from "../operator.ts";
 import type { Violation } from "../run.ts";
 import type { FlagPass } from "./operator.ts";
-import { TREATED } from "./scenario.ts";
+import { FAILURES, TREATED } from "./scenario.ts";
 import { servedTo } from "./served.ts";
 import type { FlagSimulation } from "./simulation.ts";
 
@@ -146,9 +146,11 @@ export class FlagLedger {
   #takenBackForAReason({ before, after }: Change): Wrong {
     if (before.override !== undefined || after.override === undefined) return undefined;
     const { reason, message } = after.override;
+    if (reason !== "AnalysisFailed") return undefined;
     // A limit of a query weighs no evidence: one failure among nine requests is above it, as its author asked for.
-    if (reason !== "AnalysisFailed" || this.#wasBad || message.startsWith("failures")) return undefined;
-    return ["F6", `taken back for harm that never was: ${message}`];
+    const isByLimit = message.startsWith(FAILURES.name);
+    const isReal = isByLimit ? this.#sim.requests.breaches >= FAILURES.consecutive : this.#wasBad;
+    return isReal ? undefined : ["F6", `taken back for harm that never was: ${message}`];
   }
 
   /** Users are taken away by an override alone, or where a person edits what is wanted. */

@@ -4,6 +4,7 @@ import { type FlagPlan, planFlag } from "../../../src/core/flags/control/plan.ts
 import type { FlagSnapshot } from "../../../src/core/flags/control/snapshot.ts";
 import type { Violation } from "../run.ts";
 import { type FlagMistake, playFlag } from "./run.ts";
+import { FAILURES } from "./scenario.ts";
 
 /** A mistake, put around the real plan, or between it and the API server. */
 export interface PlantedInFlags extends FlagMistake {
@@ -20,6 +21,9 @@ export const PLANTED_IN_FLAGS: readonly PlantedInFlags[] = [
   shows("raises by two steps", ({ flag }) => withSteps(flag, (steps) => steps.toSpliced(2, 1))),
   shows("raises while Prometheus is silent", ({ metrics, nowMs }) => ({
     metrics: { ...metrics, readings: metrics.readings.map((reading) => asHealthy(reading, nowMs)) },
+  })),
+  shows("a query's limit is always breached", ({ metrics }) => ({
+    metrics: { ...metrics, readings: metrics.readings.map(asBreach) },
   })),
   answers("goes back gracefully from everyone", ({ override }) =>
     override?.pivot === undefined ? {} : { override: { ...override, pivot: { ...override.pivot, weightBp: 10_000 } } },
@@ -78,6 +82,11 @@ function withSteps(flag: FeatureFlag, other: (steps: Steps) => Steps): Partial<F
   if (canary?.steps === undefined) return {};
   const strategy = { canary: { ...canary, steps: other(canary.steps) } };
   return { flag: { ...flag, spec: { ...flag.spec, strategy } } };
+}
+
+/** What a query answers is beyond any limit. */
+function asBreach(reading: Reading): Reading {
+  return reading.kind === "value" && reading.metric === FAILURES.name ? { ...reading, value: 1 } : reading;
 }
 
 /** What is no answer becomes that of a healthy variant. */

@@ -2,7 +2,7 @@ import type { Answer } from "../../../src/metrics/answer.ts";
 import type { MetricsSource } from "../../../src/metrics/prometheus.ts";
 import type { Agenda } from "../agenda.ts";
 import type { Rng } from "../rng.ts";
-import { TREATED } from "./scenario.ts";
+import { FAILURES, TREATED } from "./scenario.ts";
 
 /** What a metrics server is known for. */
 export const METRICS_FAULTS = [
@@ -28,6 +28,8 @@ export class Requests implements MetricsSource {
   fault: MetricsFault | undefined;
   /** From when to when the variant harms those who have it. */
   bad = false;
+  /** Answers in a row by which the failures were above their limit. */
+  breaches = 0;
   readonly #agenda: Agenda;
   readonly #rng: Rng;
   readonly #treated: () => number;
@@ -80,7 +82,7 @@ export class Requests implements MetricsSource {
   }
 
   #answer(promql: string, atMs: number, fault: MetricsFault | undefined): Answer {
-    const isQuery = promql === "failures";
+    const isQuery = promql === FAILURES.promql;
     const down: Answer = { kind: "unavailable", message: `Prometheus ${fault}` };
     switch (fault) {
       case undefined:
@@ -121,6 +123,8 @@ export class Requests implements MetricsSource {
     };
     const [bad, good] = [grown("500"), grown("200")];
     if (bad + good === 0) return { kind: "vector", series: [] };
-    return { kind: "vector", series: [{ labels: {}, sample: [atMs, bad / (bad + good)] }] };
+    const share = bad / (bad + good);
+    this.breaches = share > FAILURES.max ? this.breaches + 1 : 0;
+    return { kind: "vector", series: [{ labels: {}, sample: [atMs, share] }] };
   }
 }

@@ -12,6 +12,9 @@ export interface FlagScenario {
 
 export const TREATED = "new";
 
+/** A query of a user's own, that weighs no evidence: so many answers in a row above its limit, and the flag goes back. */
+export const FAILURES = { name: "failures", promql: "failures", max: 0.05, consecutive: 2 } as const;
+
 export function flagScenarioOf(rng: Rng): FlagScenario {
   const spec: FeatureFlagSpec = {
     variants: { string: { old: "old", new: "new", plain: "plain" } },
@@ -34,7 +37,7 @@ export const RULES: NonNullable<FeatureFlagSpec["rules"]> = [
 
 function canaryOf(rng: Rng): Canary {
   const errorRate = { errorRate: { max: "1%" } };
-  const query = { query: { name: "failures", promql: "failures", max: 0.05, consecutive: 2 } };
+  const query = { query: FAILURES };
   return {
     variant: TREATED,
     steps: flagStepsOf(rng),
