@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheFolder } from "../cluster/binaries.ts";
 import { ROOT } from "../cluster/playground.ts";
@@ -25,6 +25,23 @@ export function ensurePython(): string {
   run(python, pip, "is the registry of Python packages reachable?");
   writeFileSync(join(folder, "complete"), "");
   return python;
+}
+
+const GO_PROGRAM = join(ROOT, "test/clients/go");
+
+/** The program in test/clients/go, built with the OpenFeature SDK for Go and grpc-go, in the pinned versions.
+ * @returns its path
+ * @throws Error with a sentence that says what to do */
+export function ensureGoProgram(): string {
+  const hash = createHash("sha256");
+  for (const name of readdirSync(GO_PROGRAM).sort()) hash.update(readFileSync(join(GO_PROGRAM, name)));
+  const program = join(cacheFolder(), `go-client-${hash.digest("hex").slice(0, 16)}`);
+  if (existsSync(program)) return program;
+  process.stderr.write("Building a client with the OpenFeature SDK for Go (once) ...\n");
+  mkdirSync(cacheFolder(), { recursive: true });
+  run("go", ["-C", GO_PROGRAM, "build", "-o", `${program}.part`, "."], "Go 1.26 or later and its modules are needed");
+  renameSync(`${program}.part`, program);
+  return program;
 }
 
 /** As a container allows it: no sandbox of its own, and no talk with the world. */
