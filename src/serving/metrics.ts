@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram } from "prom-client";
+import { Gauge } from "prom-client";
+import { Counter, Histogram } from "../telemetry/instruments.ts";
 import { registry } from "../telemetry/metrics.ts";
 
 /** What the flag server tells about itself. No label holds what a client sent. */

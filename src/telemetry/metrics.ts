@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { Counter, Gauge, Histogram } from "./instruments.ts";
 
 /** Metrics of the operator itself, under the names that dashboards for controllers already know. */
 export const registry = new Registry();
