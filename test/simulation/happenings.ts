@@ -2,42 +2,13 @@ import type { HorizontalPodAutoscaler, ReplicaSet } from "../../src/api/kubernet
 import { LABEL_REVISION } from "../../src/core/rollout/names.ts";
 import { WATCHED } from "./cluster/caches.ts";
 import { PROMETHEUS_FAULTS } from "./cluster/prometheus.ts";
-import type { WriteFault } from "./operator.ts";
+import { type Happenings, metricsFaults, processFaults, WRITE_FAULTS } from "./faults.ts";
 import { image, stepsOf, VERSIONS } from "./scenario.ts";
 import type { Simulation } from "./simulation.ts";
 
-/** Something that befalls the cluster or its operator. False where it cannot happen now. */
-export type Happening = (sim: Simulation) => undefined | false;
-
-/** What befalls a write is decided as it is sent. */
-export const WRITE_FAULTS: readonly WriteFault[] = [
-  "conflict",
-  "errorBefore",
-  "errorAfter",
-  "crashBefore",
-  "crashAfter",
-];
-
-const KINDS = WATCHED;
-
 /** All that can happen beside failing writes, by name: a row each in the table of what met what. */
-export const HAPPENINGS: Readonly<Record<string, Happening>> = {
-  staleCache: ({ operator, rng }) => {
-    if (operator.caches === undefined) return false;
-    for (const kind of rng.chance(0.4) ? KINDS : [rng.pick(KINDS)]) operator.caches.hold(kind, rng.int(1_000, 30_000));
-  },
-  lostWatch: ({ operator, rng }) => {
-    if (operator.caches === undefined) return false;
-    for (const kind of rng.chance(0.3) ? KINDS : [rng.pick(KINDS)]) operator.caches.lose(kind, rng.int(200, 20_000));
-  },
-  crash: ({ operator, rng }) => operator.crash("killed", rng.int(200, 40_000)) as undefined,
-  staleRestart: ({ operator, agenda, rng }) => {
-    const downMs = rng.int(200, 5_000);
-    operator.crash("killed; the watches of the next one are held up", downMs);
-    agenda.after(downMs, () => {
-      for (const kind of KINDS) if (rng.chance(0.7)) operator.caches?.hold(kind, rng.int(1_000, 30_000));
-    });
-  },
+export const HAPPENINGS: Happenings<Simulation> = {
+  ...processFaults(WATCHED),
   operatorPaused: ({ operator, rng }) => operator.pause(rng.int(1_000, 60_000)) as undefined,
   podsDie: ({ pods, rng }) => {
     const running = [...pods.all.values()].filter(({ ready }) => ready);
@@ -127,17 +98,7 @@ export const HAPPENINGS: Readonly<Record<string, Happening>> = {
     if (sim.rollout === undefined) return false;
     sim.api.delete("person", sim.refOf(sim.rollout));
   },
-  ...Object.fromEntries(
-    PROMETHEUS_FAULTS.map((fault) => [
-      `prometheus ${fault}`,
-      ({ prometheus, agenda, rng }: Simulation) => {
-        prometheus.fault = fault;
-        agenda.after(rng.int(10_000, 150_000), () => {
-          if (prometheus.fault === fault) prometheus.fault = undefined;
-        });
-      },
-    ]),
-  ),
+  ...metricsFaults(PROMETHEUS_FAULTS, ({ prometheus }: Simulation) => prometheus),
 };
 
 /** Someone deletes an object; Git brings its own back. */

@@ -17,15 +17,13 @@ import { type ApiServer, refuse } from "./cluster/api-server.ts";
 import { Caches, storesOf } from "./cluster/caches.ts";
 import type { Prometheus } from "./cluster/prometheus.ts";
 import { refTo } from "./cluster/workloads.ts";
+import type { WriteFault } from "./faults.ts";
 import type { Rng } from "./rng.ts";
 
 export const OPERATOR = "zenith";
 const CATCH_UP_MS = 50;
 const GONE_MS = 1_000;
 const MINOR_MS = 2_000;
-
-/** What may go wrong with one write. */
-export type WriteFault = "conflict" | "errorBefore" | "errorAfter" | "crashBefore" | "crashAfter";
 
 /** The plan, and what it came from: what a write is checked against. */
 export interface Pass {

@@ -8,7 +8,6 @@ import { planRollout, type RolloutPlan } from "../../src/core/rollout/plan.ts";
 import type { Snapshot } from "../../src/core/rollout/snapshot.ts";
 import type { Routers } from "../../src/core/rollout/world.ts";
 import type { TrafficRouter } from "../../src/core/routing.ts";
-import { play, type Violation } from "./run.ts";
 
 /** A mistake, put around the real plan: what it is shown, what it answers, or how its routers write. */
 export interface Planted {
@@ -159,21 +158,6 @@ export const FOUND_AT: Readonly<Record<string, number>> = {
   "does not hear an abort": 20,
   "does not hear a pause": 105,
 };
-
-export interface Caught {
-  readonly name: string;
-  readonly seed: number;
-  readonly violation: Violation;
-}
-
-/** The first seed that shows a mistake; undefined where none of so many does. */
-export function catchPlanted({ name, plan }: Planted, seeds: number, from = 1): Caught | undefined {
-  for (let seed = from; seed < from + seeds; seed++) {
-    const violation = play(seed, plan).violations[0];
-    if (violation !== undefined) return { name, seed, violation };
-  }
-  return undefined;
-}
 
 /** Another answer than the plan gave. */
 function answers(

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { isMainThread, type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
-import type { Outcome } from "./run.ts";
+import type { Outcome } from "./frame.ts";
 import { SUBJECTS, type SubjectName } from "./subjects.ts";
 
 /** Seeds are independent of each other: as many are played at once as there are processors. */

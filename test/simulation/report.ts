@@ -1,8 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { catchInFlags, PLANTED_IN_FLAGS } from "./flags/planted.ts";
-import { catchPlanted, PLANTED } from "./planted.ts";
+import { cellOf, firstBroken, type Outcome } from "./frame.ts";
 import { playAll, THREADS } from "./players.ts";
-import type { Outcome, Violation } from "./run.ts";
 import { SUBJECTS, type Subject, type SubjectName } from "./subjects.ts";
 
 /** From so many seeds on a cell that stays empty is a failure. */
@@ -79,18 +77,16 @@ function keptOf({ kept }: Subject): { seed: number; was: string }[] {
 /** Plants each mistake, and prints which seed and which invariant found it.
  * @returns the exit code: 1 where one stays unseen */
 export async function reportPlanted(name: SubjectName, seeds: number): Promise<number> {
-  const planted = name === "flags" ? PLANTED_IN_FLAGS : PLANTED;
+  const { planted } = SUBJECTS[name];
   const width = Math.max(...planted.map((one) => one.name.length));
   let missed = 0;
-  const tellOf = (of: string, caught: { readonly seed: number; readonly violation: Violation } | undefined) => {
+  for (const one of planted) {
+    const caught = await firstBroken(one.play, seeds);
     if (caught === undefined) missed++;
     const { invariant, message } = caught?.violation ?? {};
-    console.log(
-      `${of.padEnd(width)}  ${caught === undefined ? "not seen" : `seed ${caught.seed}: ${invariant} ${message}`}`,
-    );
-  };
-  if (name === "flags") for (const one of PLANTED_IN_FLAGS) tellOf(one.name, await catchInFlags(one, seeds));
-  else for (const one of PLANTED) tellOf(one.name, catchPlanted(one, seeds));
+    const found = caught === undefined ? "not seen" : `seed ${caught.seed}: ${invariant} ${message}`;
+    console.log(`${one.name.padEnd(width)}  ${found}`);
+  }
   console.log(`${planted.length - missed} of ${planted.length} planted mistakes were found`);
   return missed === 0 ? 0 : 1;
 }
@@ -101,7 +97,7 @@ function add(counts: Map<string, number>, key: string): void {
 
 function emptyCells({ names, stages, impossible }: Subject, met: ReadonlyMap<string, number>): string[] {
   return names
-    .flatMap((name) => stages.map((stage) => `${name} × ${stage}`))
+    .flatMap((name) => stages.map((stage) => cellOf({ name, stage })))
     .filter((cell) => !met.has(cell) && !impossible.includes(cell));
 }
 
@@ -113,7 +109,7 @@ function table({ names, stages }: Subject, met: ReadonlyMap<string, number>): st
   const rows = names.map((name) =>
     row(
       name,
-      stages.map((stage) => String(met.get(`${name} × ${stage}`) ?? "—")),
+      stages.map((stage) => String(met.get(cellOf({ name, stage })) ?? "—")),
     ),
   );
   return [row("", stages), ...rows].join("\n");

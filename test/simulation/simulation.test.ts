@@ -1,24 +1,24 @@
 import { describe, expect, test } from "vitest";
+import { firstBroken } from "./frame.ts";
 import keptSeeds from "./kept-seeds.json" with { type: "json" };
-import { catchPlanted, FOUND_AT, PLANTED } from "./planted.ts";
+import { FOUND_AT, PLANTED } from "./planted.ts";
 import { play } from "./run.ts";
 
-test("play() of the same seed tells the same story", () => {
-  expect(play(7).story).toEqual(play(7).story);
+test("play() of the same seed tells the same story", async () => {
+  expect((await play(7)).story).toEqual((await play(7)).story);
 });
 
-test.each(keptSeeds)("seed $seed stays mended: $was", ({ seed }) => {
-  expect(play(seed).violations).toEqual([]);
+test.each(keptSeeds)("seed $seed stays mended: $was", async ({ seed }) => {
+  expect((await play(seed)).violations).toEqual([]);
 });
 
-test("the first seeds break no invariant", () => {
-  const broken = Array.from({ length: 25 }, (_, i) => play(i + 1)).filter(({ violations }) => violations.length > 0);
-  expect(broken.map(({ seed, violations }) => ({ seed, violations }))).toEqual([]);
+test("the first seeds break no invariant", async () => {
+  for (let seed = 1; seed <= 25; seed++) expect(await play(seed)).toMatchObject({ seed, violations: [] });
 });
 
 describe("a planted mistake is found:", () => {
-  test.each(PLANTED)("$name", (planted) => {
-    expect(catchPlanted(planted, 200, FOUND_AT[planted.name])).toMatchObject({
+  test.each(PLANTED)("$name", async ({ name, plan }) => {
+    expect(await firstBroken((seed) => play(seed, plan), 200, FOUND_AT[name])).toMatchObject({
       violation: { invariant: expect.stringMatching(/^I\d+$/) },
     });
   });

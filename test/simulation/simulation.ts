@@ -1,27 +1,19 @@
 import type { ControllerRevision, KubeObject, ObjectRef, ReplicaSet } from "../../src/api/kubernetes.ts";
-import { ANNOTATION_REQUEST, formatRequest } from "../../src/api/request.ts";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { LABEL_REVISION } from "../../src/core/rollout/names.ts";
 import { planRollout } from "../../src/core/rollout/plan.ts";
-import { Agenda } from "./agenda.ts";
-import { ApiServer } from "./cluster/api-server.ts";
 import { Network } from "./cluster/network.ts";
 import { type Health, Pods } from "./cluster/pods.ts";
 import { Prometheus } from "./cluster/prometheus.ts";
 import { byRevision, type Shares, trafficOf } from "./cluster/traffic.ts";
 import { imageOf, refTo, Workloads } from "./cluster/workloads.ts";
 import { type Hooks, Operator } from "./operator.ts";
-import { type Rng, rngOf } from "./rng.ts";
 import { image, type Scenario, scenarioOf, templateOf } from "./scenario.ts";
-import { Story } from "./story.ts";
+import { World } from "./world.ts";
 
 /** One simulated cluster with one Rollout, its operator, and what Git says of it. */
-export class Simulation {
-  readonly rng: Rng;
+export class Simulation extends World {
   readonly scenario: Scenario;
-  readonly agenda = new Agenda();
-  readonly story = new Story(this.agenda);
-  readonly api = new ApiServer(this.agenda);
   readonly pods: Pods;
   readonly network: Network;
   readonly prometheus: Prometheus;
@@ -32,10 +24,9 @@ export class Simulation {
   version = 1;
   /** Image by revision, as far as it was ever written. */
   readonly images = new Map<string, string>();
-  #nonce = 0;
 
   constructor(seed: number, hooks: Partial<Hooks>, leaves: boolean, plan: typeof planRollout = planRollout) {
-    this.rng = rngOf(seed);
+    super(seed);
     this.scenario = scenarioOf(this.rng.fork(), leaves);
     const { scenario, agenda, api } = this;
     this.health = { ...scenario.health };
@@ -122,22 +113,11 @@ export class Simulation {
     }
   }
 
-  /** A person asks for something of the present revision, as the command line does: an abort that waits is not overwritten. */
+  /** A person asks for something of the present revision. */
   request(verb: string): void {
     const { rollout } = this;
     const hash = this.wantedRevision ?? rollout?.status?.canary?.revision;
-    if (rollout === undefined || hash === undefined) return;
-    const before = rollout.metadata.annotations?.[ANNOTATION_REQUEST];
-    if (before?.startsWith("abort") === true && rollout.status?.lastRequest?.value !== before) return;
-    const [name = "", argument] = verb.split(":");
-    const value = formatRequest({
-      verb: name,
-      ...(argument === undefined ? {} : { argument }),
-      hash,
-      nonce: String(++this.#nonce),
-    });
-    const annotations = { ...rollout.metadata.annotations, [ANNOTATION_REQUEST]: value };
-    this.api.change("person", rollout, { ...rollout, metadata: { ...rollout.metadata, annotations } });
+    if (rollout !== undefined && hash !== undefined) this.ask(rollout, verb, hash);
   }
 
   /** Changes the live Rollout's spec, as `kubectl edit` does. */

@@ -1,7 +1,10 @@
 import { FLAG_NAMES, FLAG_STAGES } from "./flags/happenings.ts";
+import { PLANTED_IN_FLAGS } from "./flags/planted.ts";
 import { playFlag } from "./flags/run.ts";
+import type { Outcome } from "./frame.ts";
 import { NAMES, STAGES } from "./happenings.ts";
-import { type Outcome, play } from "./run.ts";
+import { PLANTED } from "./planted.ts";
+import { play } from "./run.ts";
 
 /** What is simulated, what may happen to it and in which of its stages, and where the seeds are kept that once failed. */
 export interface Subject {
@@ -10,7 +13,9 @@ export interface Subject {
   /** Cells of the table that nothing can fill. */
   readonly impossible: readonly string[];
   readonly kept: URL;
-  readonly play: (seed: number) => Outcome | Promise<Outcome>;
+  readonly play: (seed: number) => Promise<Outcome>;
+  /** The mistakes that it must find. */
+  readonly planted: readonly { readonly name: string; readonly play: (seed: number) => Promise<Outcome> }[];
 }
 
 export type SubjectName = "rollouts" | "flags";
@@ -22,6 +27,7 @@ export const SUBJECTS: Readonly<Record<SubjectName, Subject>> = {
     impossible: ["deleteCanaryService × Starting"], // It is made for the first canary.
     kept: new URL("kept-seeds.json", import.meta.url),
     play: (seed) => play(seed),
+    planted: PLANTED.map(({ name, plan }) => ({ name, play: (seed) => play(seed, plan) })),
   },
   flags: {
     names: FLAG_NAMES,
@@ -29,5 +35,6 @@ export const SUBJECTS: Readonly<Record<SubjectName, Subject>> = {
     impossible: ["statusLost × Starting", "othersWriteStatus × Starting"], // There is none yet.
     kept: new URL("flags/kept-seeds.json", import.meta.url),
     play: (seed) => playFlag(seed),
+    planted: PLANTED_IN_FLAGS.map(({ name, ...mistake }) => ({ name, play: (seed) => playFlag(seed, mistake) })),
   },
 };

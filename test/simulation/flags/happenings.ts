@@ -1,33 +1,15 @@
 import type { FeatureFlagStatus } from "../../../src/api/feature-flag.ts";
 import { refTo } from "../cluster/workloads.ts";
-import { WRITE_FAULTS } from "../happenings.ts";
+import { type Happenings, metricsFaults, processFaults, WRITE_FAULTS } from "../faults.ts";
 import { METRICS_FAULTS } from "./requests.ts";
 import { flagStepsOf, RULES } from "./scenario.ts";
 import type { FlagSimulation } from "./simulation.ts";
 
-/** Something that befalls the flag, the cluster or the operator. False where it cannot happen now. */
-export type FlagHappening = (sim: FlagSimulation) => undefined | false;
-
 const KINDS = ["FeatureFlag", "KillSwitch"];
 
 /** All that can happen beside failing writes, by name. */
-export const FLAG_HAPPENINGS: Readonly<Record<string, FlagHappening>> = {
-  staleCache: ({ operator, rng }) => {
-    if (operator.caches === undefined) return false;
-    for (const kind of rng.chance(0.4) ? KINDS : [rng.pick(KINDS)]) operator.caches.hold(kind, rng.int(1_000, 30_000));
-  },
-  lostWatch: ({ operator, rng }) => {
-    if (operator.caches === undefined) return false;
-    for (const kind of rng.chance(0.3) ? KINDS : [rng.pick(KINDS)]) operator.caches.lose(kind, rng.int(200, 20_000));
-  },
-  crash: ({ operator, rng }) => operator.crash("killed", rng.int(200, 40_000)) as undefined,
-  staleRestart: ({ operator, agenda, rng }) => {
-    const downMs = rng.int(200, 5_000);
-    operator.crash("killed; the watches of the next one are held up", downMs);
-    agenda.after(downMs, () => {
-      for (const kind of KINDS) if (rng.chance(0.7)) operator.caches?.hold(kind, rng.int(1_000, 30_000));
-    });
-  },
+export const FLAG_HAPPENINGS: Happenings<FlagSimulation> = {
+  ...processFaults(KINDS),
   gitReapplies: (sim) => sim.apply() as undefined,
   gitInsists: (sim) => {
     for (let i = 0; i < 12; i++) sim.agenda.after(i * 10_000, () => sim.apply());
@@ -88,17 +70,7 @@ export const FLAG_HAPPENINGS: Readonly<Record<string, FlagHappening>> = {
     sim.api.delete("person", refTo(sim.flag));
     sim.agenda.after(sim.rng.int(200, 20_000), () => sim.apply());
   },
-  ...Object.fromEntries(
-    METRICS_FAULTS.map((fault) => [
-      `prometheus ${fault}`,
-      ({ requests, agenda, rng }: FlagSimulation) => {
-        requests.fault = fault;
-        agenda.after(rng.int(10_000, 150_000), () => {
-          if (requests.fault === fault) requests.fault = undefined;
-        });
-      },
-    ]),
-  ),
+  ...metricsFaults(METRICS_FAULTS, ({ requests }: FlagSimulation) => requests),
 };
 
 export const FLAG_NAMES: readonly string[] = [...WRITE_FAULTS, ...Object.keys(FLAG_HAPPENINGS)];

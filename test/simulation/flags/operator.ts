@@ -13,7 +13,8 @@ import "../../../src/controllers/rollout/caches.ts"; // Makes our kinds known.
 import type { Agenda } from "../agenda.ts";
 import { type ApiServer, refuse } from "../cluster/api-server.ts";
 import { Caches, flagStoresOf } from "../cluster/caches.ts";
-import { OPERATOR, type WriteFault } from "../operator.ts";
+import type { WriteFault } from "../faults.ts";
+import { OPERATOR } from "../operator.ts";
 import type { Rng } from "../rng.ts";
 
 /** One decision, and what it rests on: what a write is checked against. */

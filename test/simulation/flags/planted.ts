@@ -2,8 +2,7 @@ import type { FeatureFlag, FeatureFlagStatus } from "../../../src/api/feature-fl
 import type { Reading } from "../../../src/core/analysis/model.ts";
 import { type FlagPlan, planFlag } from "../../../src/core/flags/control/plan.ts";
 import type { FlagSnapshot } from "../../../src/core/flags/control/snapshot.ts";
-import type { Violation } from "../run.ts";
-import { type FlagMistake, playFlag } from "./run.ts";
+import type { FlagMistake } from "./run.ts";
 import { FAILURES } from "./scenario.ts";
 
 /** A mistake, put around the real plan, or between it and the API server. */
@@ -40,20 +39,6 @@ export const PLANTED_IN_FLAGS: readonly PlantedInFlags[] = [
 
 /** Where the search of a test begins: the seed that found the slowest one last. Should it find it no more, others do. */
 export const FOUND_IN_FLAGS_AT: Readonly<Record<string, number>> = { "writes without a resourceVersion": 220 };
-
-/** Plays seeds until one of them finds the mistake.
- * @returns undefined where none does */
-export async function catchInFlags(
-  mistake: PlantedInFlags,
-  seeds: number,
-  from = 1,
-): Promise<{ readonly seed: number; readonly violation: Violation } | undefined> {
-  for (let seed = from; seed < from + seeds; seed++) {
-    const [violation] = (await playFlag(seed, mistake)).violations;
-    if (violation !== undefined) return { seed, violation };
-  }
-  return undefined;
-}
 
 /** The real plan is shown something else. */
 function shows(name: string, other: (snapshot: FlagSnapshot) => Partial<FlagSnapshot>): PlantedInFlags {

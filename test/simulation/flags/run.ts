@@ -1,9 +1,9 @@
 import type { JsonPatchOperation } from "../../../src/api/kubernetes.ts";
 import { ANNOTATION_REQUEST } from "../../../src/api/request.ts";
 import type { planFlag } from "../../../src/core/flags/control/plan.ts";
-import { WRITE_FAULTS } from "../happenings.ts";
-import { OPERATOR, type WriteFault } from "../operator.ts";
-import type { Outcome } from "../run.ts";
+import { WRITE_FAULTS } from "../faults.ts";
+import { Frame, type Goal, goalOf, type Outcome, type Violation } from "../frame.ts";
+import { OPERATOR } from "../operator.ts";
 import { FLAG_HAPPENINGS, FLAG_NAMES, FLAG_STAGES } from "./happenings.ts";
 import { FlagLedger } from "./ledger.ts";
 import { isFlag } from "./operator.ts";
@@ -17,18 +17,7 @@ export interface FlagMistake {
   readonly send?: (operations: readonly JsonPatchOperation[]) => readonly JsonPatchOperation[];
 }
 
-interface Goal {
-  readonly name: string;
-  readonly stage: string;
-}
-
-/** Faults stop then; what follows must end well. */
-const FAULTS_MS = 600_000;
-const SETTLE_MS = 3_600_000;
-const QUIET_MS = 400_000;
 const LOOK_MS = 5_000;
-const MOST_WRITES = 60; // in ten seconds
-const MOST_PASSES = 1_000;
 
 /** Plays one seed from beginning to end. */
 export async function playFlag(seed: number, mistake: FlagMistake = {}): Promise<Outcome> {
@@ -36,25 +25,18 @@ export async function playFlag(seed: number, mistake: FlagMistake = {}): Promise
 }
 
 class FlagRun {
-  readonly #seed: number;
   readonly #sim: FlagSimulation;
   readonly #ledger: FlagLedger;
-  readonly #met = new Map<string, number>();
-  readonly #goals: Goal[];
-  #passes = 0;
-  #lastWriteMs = 0;
-  #busy = { slot: 0, writes: 0, passes: 0 };
-  #isFaulty = true;
+  readonly #goals: readonly Goal[];
+  readonly #frame: Frame<FlagSimulation>;
   readonly #staysKilled: boolean;
 
   constructor(seed: number, mistake: FlagMistake) {
-    this.#seed = seed;
     this.#sim = new FlagSimulation(seed, {
       ...mistake,
-      fault: () => this.#writeFault(),
+      fault: () => this.#frame.writeFault(),
       onPass: (pass) => {
-        this.#passes++;
-        this.#count("passes", MOST_PASSES);
+        this.#frame.looked();
         this.#ledger.onPass(pass);
       },
       onCrash: (why) => {
@@ -66,51 +48,63 @@ class FlagRun {
     const { rng, api } = this.#sim;
     this.#ledger = new FlagLedger(this.#sim);
     this.#staysKilled = rng.chance(0.05);
-    this.#goals = this.#draw();
+    this.#goals = this.#draw(goalOf(seed, FLAG_NAMES, FLAG_STAGES));
+    this.#frame = this.#framed(seed);
     api.onCommit((commit) => {
       const { object, actor, type } = commit;
-      if (actor === OPERATOR) this.#wrote();
+      if (actor === OPERATOR) this.#frame.wrote();
       this.#tell(actor, type, object);
       this.#ledger.onCommit(commit);
-      if (isFlag(object) && type === "modified") this.#tempt();
+      if (isFlag(object) && type === "modified") this.#frame.tempt();
     });
   }
 
   async play(): Promise<Outcome> {
-    const { agenda } = this.#sim;
-    this.#sim.begin();
-    this.#script();
-    this.#lookOften();
-    await this.#until(agenda.nowMs + FAULTS_MS);
-    if (this.#ledger.violations.length === 0) await this.#settle();
-    return {
-      seed: this.#seed,
-      violations: this.#ledger.violations,
-      met: this.#met,
-      passes: this.#passes,
-      story: this.#sim.story.lines,
-      end: this.#sim.stage,
-    };
+    return await this.#frame.play();
   }
 
-  /** What this seed is to meet first: the seed's number walks the table, so that no cell is left to luck. */
-  #draw(): Goal[] {
+  #framed(seed: number): Frame<FlagSimulation> {
+    const sim = this.#sim;
+    return new Frame<FlagSimulation>(seed, {
+      world: sim,
+      ledger: this.#ledger,
+      happenings: FLAG_HAPPENINGS,
+      goals: this.#goals,
+      tempo: {
+        likely: () => 0.5,
+        withinMs: (stage) => (stage === "Starting" ? 5 : 400),
+        writeFault: 0.5,
+        quietMs: 400_000,
+        mostWrites: 60,
+        busy: "F5",
+      },
+      begin: () => {
+        sim.begin();
+        this.#script();
+        this.#lookOften();
+      },
+      calm: () => this.#calm(),
+      answer: () => this.#answer(),
+      settled: (isQuiet) => this.#settled(isQuiet),
+      end: () => sim.stage,
+      breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+  }
+
+  #draw(first: Goal): Goal[] {
     const { rng } = this.#sim;
-    const cell = this.#seed % (FLAG_NAMES.length * FLAG_STAGES.length);
-    const name = FLAG_NAMES[cell % FLAG_NAMES.length] ?? "";
-    const stage = FLAG_STAGES[Math.floor(cell / FLAG_NAMES.length)] ?? "";
     const more = Array.from({ length: rng.int(0, 6) }, () => ({
       name: rng.chance(0.3) ? rng.pick(WRITE_FAULTS) : rng.pick(FLAG_NAMES),
       stage: rng.chance(0.4) ? "Progressing" : rng.pick(FLAG_STAGES),
     }));
-    return [{ name, stage }, ...more];
+    return [first, ...more];
   }
 
   /** What leads to the stages in which something is to happen. */
   #script(): void {
     const { agenda, rng } = this.#sim;
     const later = (name: string, least: number, most: number) =>
-      agenda.after(rng.int(least, most), () => this.#happen(name));
+      agenda.after(rng.int(least, most), () => this.#frame.happen(name));
     const stages = new Set(this.#goals.map(({ stage }) => stage));
     if (stages.has("Reverted")) later(rng.chance(0.5) ? "abort" : "turnsBad", 20_000, 100_000);
     else if (rng.chance(0.3)) later("turnsBad", 20_000, 300_000);
@@ -119,7 +113,7 @@ class FlagRun {
     if (stages.has("Disabled")) later("disabled", 10_000, 200_000);
     if (stages.has("Paused")) later("pause", 5_000, 100_000);
     if (rng.chance(0.3)) later("retry", 150_000, 500_000);
-    for (let ms = 2_000; ms < FAULTS_MS; ms += LOOK_MS) agenda.after(ms, () => this.#tempt());
+    this.#frame.temptOften(2_000);
   }
 
   #lookOften(): void {
@@ -127,50 +121,6 @@ class FlagRun {
       this.#ledger.look(LOOK_MS);
       this.#lookOften();
     });
-  }
-
-  /** Whether one of the things to happen happens now. */
-  #tempt(): void {
-    const { stage, rng } = this.#sim;
-    const due = this.#goals.find((goal) => goal.stage === stage && goal.name in FLAG_HAPPENINGS);
-    if (!this.#isFaulty || due === undefined || !rng.chance(0.5)) return;
-    this.#goals.splice(this.#goals.indexOf(due), 1);
-    this.#sim.agenda.after(rng.int(0, stage === "Starting" ? 5 : 400), () => this.#happen(due.name));
-  }
-
-  #happen(name: string): void {
-    if (!this.#isFaulty) return;
-    const { stage, story } = this.#sim;
-    story.tell("—", name);
-    if (FLAG_HAPPENINGS[name]?.(this.#sim) === false) return;
-    this.#meet(name, stage);
-  }
-
-  #writeFault(): WriteFault | undefined {
-    const { stage, rng } = this.#sim;
-    const due = this.#goals.find((g) => g.stage === stage && (WRITE_FAULTS as readonly string[]).includes(g.name));
-    if (!this.#isFaulty || due === undefined || !rng.chance(0.5)) return undefined;
-    this.#goals.splice(this.#goals.indexOf(due), 1);
-    this.#meet(due.name, stage);
-    this.#sim.story.tell("—", due.name);
-    return due.name as WriteFault;
-  }
-
-  #meet(name: string, stage: string): void {
-    const cell = `${name} × ${stage}`;
-    this.#met.set(cell, (this.#met.get(cell) ?? 0) + 1);
-  }
-
-  #wrote(): void {
-    this.#lastWriteMs = this.#sim.agenda.nowMs;
-    this.#count("writes", MOST_WRITES);
-  }
-
-  /** Nothing that happens here is worth so much work: a plan that asks for another look at once would be asked for ever. */
-  #count(what: "writes" | "passes", most: number): void {
-    const slot = Math.floor(this.#sim.agenda.seconds / 10);
-    if (this.#busy.slot !== slot) this.#busy = { slot, writes: 0, passes: 0 };
-    if (++this.#busy[what] === most) this.#ledger.violate("F5", `${most} ${what} within ten seconds`);
   }
 
   #tell(actor: string, type: string, object: Parameters<typeof isFlag>[0]): void {
@@ -184,34 +134,14 @@ class FlagRun {
     story.tell(actor, `${phase} ${share}: ${message}; ${lastRequest?.value ?? ""} ${lastRequest?.result ?? ""}`);
   }
 
-  /** Virtual time goes on once nothing more can be done at its present moment. */
-  async #until(ms: number): Promise<void> {
-    while (this.#ledger.violations.length === 0 && this.#sim.agenda.step(ms))
-      await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  /** Faults stop, people answer what waits for them: then it must come to rest, and rest. */
-  async #settle(): Promise<void> {
-    const { agenda, requests, story } = this.#sim;
-    this.#isFaulty = false;
-    story.tell("—", "faults stop");
+  #calm(): void {
+    const { requests, kills } = this.#sim;
     requests.fault = undefined;
     this.#sim.commit({ enabled: true });
-    for (const { metadata } of this.#sim.kills) this.#sim.release(metadata.name);
+    for (const { metadata } of kills) this.#sim.release(metadata.name);
     if (this.#staysKilled) this.#sim.kill("stop-for-good");
-    const stopMs = agenda.nowMs;
-    this.#lastWriteMs = stopMs;
-    while (agenda.nowMs < stopMs + SETTLE_MS && agenda.nowMs - this.#lastWriteMs < QUIET_MS) {
-      await this.#until(agenda.nowMs + 20_000);
-      if (this.#ledger.violations.length > 0) return;
-      this.#answer();
-    }
-    if (agenda.nowMs - this.#lastWriteMs < QUIET_MS) this.#ledger.violate("F5", "it does not come to rest");
-    const wrong = this.#unsettled();
-    if (wrong !== undefined) this.#ledger.violate("F5", wrong);
   }
 
-  /** A person who looks in now and then. */
   #answer(): void {
     const { flag } = this.#sim;
     const ready = flag?.status?.conditions?.find(({ type }) => type === "Ready");
@@ -220,7 +150,11 @@ class FlagRun {
     this.#sim.request(flag.status.progress?.paused === true ? "resume" : "promote");
   }
 
-  /** What is not as it should be at rest. */
+  #settled(isQuiet: boolean): Violation[] {
+    const wrongs = [isQuiet ? undefined : "it does not come to rest", this.#unsettled()];
+    return wrongs.flatMap((message) => (message === undefined ? [] : { invariant: "F5", message }));
+  }
+
   #unsettled(): string | undefined {
     const { flag, kills, agenda, isKilled } = this.#sim;
     if (flag === undefined) return "the flag is gone";

@@ -1,35 +1,26 @@
 import type { FeatureFlag, FeatureFlagSpec } from "../../../src/api/feature-flag.ts";
 import type { KillSwitch } from "../../../src/api/kill-switch.ts";
-import { ANNOTATION_REQUEST, formatRequest } from "../../../src/api/request.ts";
 import { planFlag } from "../../../src/core/flags/control/plan.ts";
 import { servedHash } from "../../../src/core/flags/hashes.ts";
 import { activeKills } from "../../../src/core/flags/kills.ts";
 import { flagSettingsOf } from "../../../src/core/flags/settings.ts";
-import { Agenda } from "../agenda.ts";
-import { ApiServer } from "../cluster/api-server.ts";
 import { refTo } from "../cluster/workloads.ts";
-import { type Rng, rngOf } from "../rng.ts";
-import { Story } from "../story.ts";
+import { World } from "../world.ts";
 import { type FlagHooks, FlagOperator } from "./operator.ts";
 import { Requests } from "./requests.ts";
 import { type FlagScenario, flagScenarioOf } from "./scenario.ts";
 import { servedTo, shareOf } from "./served.ts";
 
 /** One simulated cluster with one FeatureFlag, its users, KillSwitches, the operator, and what Git says of the flag. */
-export class FlagSimulation {
-  readonly rng: Rng;
+export class FlagSimulation extends World {
   readonly scenario: FlagScenario;
-  readonly agenda = new Agenda();
-  readonly story = new Story(this.agenda);
-  readonly api = new ApiServer(this.agenda);
   readonly requests: Requests;
   readonly operator: FlagOperator;
   /** What Git holds now: applied again and again by its tool. */
   git: FeatureFlag;
-  #nonce = 0;
 
   constructor(seed: number, hooks: Partial<FlagHooks>) {
-    this.rng = rngOf(seed);
+    super(seed);
     this.scenario = flagScenarioOf(this.rng.fork());
     this.git = this.scenario.flag;
     const { agenda, api, scenario } = this;
@@ -89,21 +80,10 @@ export class FlagSimulation {
     this.apply();
   }
 
-  /** A person asks for something of what is wanted now: an abort that waits is not overwritten. */
+  /** A person asks for something of what is wanted now. */
   request(verb: string): void {
     const { flag } = this;
-    if (flag === undefined) return;
-    const before = flag.metadata.annotations?.[ANNOTATION_REQUEST];
-    if (before?.startsWith("abort") === true && flag.status?.lastRequest?.value !== before) return;
-    const [name = "", argument] = verb.split(":");
-    const value = formatRequest({
-      verb: name,
-      ...(argument === undefined ? {} : { argument }),
-      hash: servedHash(flagSettingsOf(flag)),
-      nonce: String(++this.#nonce),
-    });
-    const annotations = { ...flag.metadata.annotations, [ANNOTATION_REQUEST]: value };
-    this.api.change("person", flag, { ...flag, metadata: { ...flag.metadata, annotations } });
+    if (flag !== undefined) this.ask(flag, verb, servedHash(flagSettingsOf(flag)));
   }
 
   /** @param forMs when it ends by itself; undefined: when it is deleted */

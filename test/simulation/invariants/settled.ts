@@ -7,7 +7,7 @@ import {
   LABEL_ROLLOUT,
 } from "../../../src/core/rollout/names.ts";
 import { conditionOf } from "../../../src/core/rollout/world.ts";
-import type { Violation } from "../run.ts";
+import type { Violation } from "../frame.ts";
 import type { Simulation } from "../simulation.ts";
 import { type Ledger, nameOf } from "./ledger.ts";
 import { pinOf } from "./routes.ts";

@@ -1,0 +1,61 @@
+import type { Kind } from "./cluster/api-server.ts";
+import type { Caches } from "./cluster/caches.ts";
+import type { World } from "./world.ts";
+
+/** What may go wrong with one write: decided as it is sent. */
+export const WRITE_FAULTS = ["conflict", "errorBefore", "errorAfter", "crashBefore", "crashAfter"] as const;
+export type WriteFault = (typeof WRITE_FAULTS)[number];
+
+export function isWriteFault(name: string): name is WriteFault {
+  return (WRITE_FAULTS as readonly string[]).includes(name);
+}
+
+/** Something that befalls what is simulated, the cluster, or its operator. False where it cannot happen now. */
+export type Happening<W> = (world: W) => undefined | false;
+export type Happenings<W> = Readonly<Record<string, Happening<W>>>;
+
+/** A world with an operator that watches it. */
+export interface Operated extends World {
+  readonly operator: { readonly caches: Caches | undefined; crash(why: string, downMs: number): void };
+}
+
+/** What befalls any operator: its watches are late or lose something, and its process ends. */
+export function processFaults(kinds: readonly Kind[]): Happenings<Operated> {
+  return {
+    staleCache: ({ operator, rng }) => {
+      if (operator.caches === undefined) return false;
+      for (const kind of rng.chance(0.4) ? kinds : [rng.pick(kinds)])
+        operator.caches.hold(kind, rng.int(1_000, 30_000));
+    },
+    lostWatch: ({ operator, rng }) => {
+      if (operator.caches === undefined) return false;
+      for (const kind of rng.chance(0.3) ? kinds : [rng.pick(kinds)]) operator.caches.lose(kind, rng.int(200, 20_000));
+    },
+    crash: ({ operator, rng }) => operator.crash("killed", rng.int(200, 40_000)) as undefined,
+    staleRestart: ({ operator, agenda, rng }) => {
+      const downMs = rng.int(200, 5_000);
+      operator.crash("killed; the watches of the next one are held up", downMs);
+      agenda.after(downMs, () => {
+        for (const kind of kinds) if (rng.chance(0.7)) operator.caches?.hold(kind, rng.int(1_000, 30_000));
+      });
+    },
+  };
+}
+
+/** What a metrics server is known for lasts for a while.
+ * @param source the metrics server of a world */
+export function metricsFaults<W extends World, F extends string>(
+  faults: readonly F[],
+  source: (world: W) => { fault: F | undefined },
+): Happenings<W> {
+  const lasting =
+    (fault: F): Happening<W> =>
+    (world) => {
+      const server = source(world);
+      server.fault = fault;
+      world.agenda.after(world.rng.int(10_000, 150_000), () => {
+        if (server.fault === fault) server.fault = undefined;
+      });
+    };
+  return Object.fromEntries(faults.map((fault) => [`prometheus ${fault}`, lasting(fault)]));
+}
