@@ -217,7 +217,7 @@ export class Reflector<T extends KubeObject> {
   async #watch(signal: AbortSignal): Promise<string> {
     const timeoutSeconds = Math.round(290 + 300 * this.#random());
     const start = this.#version;
-    let initial: T[] | undefined = start === undefined ? [] : undefined;
+    let initial: Map<string, T> | undefined = start === undefined ? new Map() : undefined;
     let fault: ApiError | undefined;
     let isAnswered = false;
     this.#sinceMs = this.#clock.monotonicMs();
@@ -245,9 +245,9 @@ export class Reflector<T extends KubeObject> {
         if (annotations[INITIAL_EVENTS_END] !== "true") return;
         const items = initial;
         initial = undefined;
-        this.#take(items, event.object.metadata.resourceVersion ?? "0");
+        this.#take([...items.values()], event.object.metadata.resourceVersion ?? "0");
         this.#opened();
-      } else initial.push(this.#strip(event.object));
+      } else this.#gather(initial, event);
     };
     try {
       const query = this.#query(start, timeoutSeconds);
@@ -276,6 +276,13 @@ export class Reflector<T extends KubeObject> {
       limit.cancel();
       whole.cancel();
     }
+  }
+
+  /** The whole as it comes in. Servers before 1.31 may send what changes meanwhile among it: the last that is said counts. */
+  #gather(whole: Map<string, T>, { type, object }: WatchEvent<T>): void {
+    const key = `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+    if (type === "DELETED") whole.delete(key);
+    else whole.set(key, this.#strip(object));
   }
 
   #opened(): void {

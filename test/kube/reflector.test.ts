@@ -155,6 +155,37 @@ describe("Reflector", () => {
     expect(told).toEqual(["added b 6"]);
   });
 
+  test("knows what was changed and deleted while the whole was streamed", async () => {
+    // Servers before 1.31 may send events of the moment between the whole and the bookmark that ends it.
+    const events = [
+      line("ADDED", aPod("a", 5)),
+      line("ADDED", aPod("b", 6)),
+      line("MODIFIED", aPod("b", 12)),
+      line("DELETED", aPod("a", 13)),
+      bookmark(13, { "k8s.io/initial-events-end": "true" }),
+    ];
+    server.play(stream(events));
+    const { store, told } = run();
+    await eventually("synced", () => store.hasSynced());
+    expect(told).toEqual(["added b 12"]);
+    expect(store.size).toBe(1);
+  });
+
+  test("takes what changed while the whole was streamed for no restored server", async () => {
+    const again = [
+      line("ADDED", aPod("a", 5)),
+      line("MODIFIED", aPod("a", 12)),
+      bookmark(13, { "k8s.io/initial-events-end": "true" }),
+    ];
+    server.play(stream(whole(10, [aPod("a", 5)], line("MODIFIED", aPod("a", 12))), "close"), refusal(410, "Expired"));
+    const { store, told, restored } = run();
+    await eventually("refused", () => server.seen.length >= 2);
+    server.play(list(13, []), stream(again));
+    await eventually("the new whole", () => store.version() === "13");
+    expect(told).toEqual(["added a 5", "modified a 12"]);
+    expect(restored).toEqual([]);
+  });
+
   test("goes on where it was after a reset, once it knows that the server is no older", async () => {
     const events = stream([line("MODIFIED", aPod("a", 11))]);
     server.play(stream(whole(10, [aPod("a", 5)]), "reset"), list(10, []), events);
