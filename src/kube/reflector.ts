@@ -129,7 +129,9 @@ export class Reflector<T extends KubeObject> {
       const regular = ["closed", "closedEarly", "idle", "overdue"].includes(end.reason);
       if ((regular && livedMs > SHORT_LIVED_MS) || end.reason === "streamRefused") continue;
       const longestMs = end.reason === "network" ? LONGEST_WAIT_UNREACHABLE_MS : LONGEST_WAIT_MS;
-      const pauseMs = end.retryAfterMs ?? Math.min(waitMs, longestMs) * (1 + this.#random());
+      const ownMs = Math.min(waitMs, longestMs) * (1 + this.#random());
+      // A proxy may say 0, or a time that is past: then ours stands, or nobody would wait at all.
+      const pauseMs = Math.max(end.retryAfterMs ?? 0, ownMs);
       waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2);
       await this.#clock.sleep(Math.min(pauseMs, 2 * LONGEST_WAIT_MS), signal);
     }

@@ -248,6 +248,15 @@ describe("Reflector", () => {
     expect(server.seen).toHaveLength(2);
   });
 
+  test("waits as ever where Retry-After asks for no wait at all", async () => {
+    const pauses: number[] = [];
+    const sleep = (ms: number, signal?: AbortSignal) => fastClock(FACTOR).sleep(pauses.push(ms) && ms, signal);
+    server.play(refusal(429, "TooManyRequests", { "retry-after": "0" }));
+    run({ clock: { ...fastClock(FACTOR), sleep } });
+    await eventually("three refusals", () => pauses.length >= 3);
+    expect(pauses.slice(0, 3)).toEqual([800, 1_600, 3_200]);
+  });
+
   test("drops half a line, which the next watch tells again", async () => {
     const event = line("ADDED", aPod("ä", 11));
     server.play(stream(whole(10, [], event.slice(0, 30)), "close"), list(11, []), stream([event]));
