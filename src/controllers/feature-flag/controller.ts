@@ -119,7 +119,10 @@ export class FlagController {
     const nowMs = now();
     const metrics = this.#measurements.take(key);
     const snapshot = deciding(() => this.#gather(key, nowMs, metrics));
-    if (snapshot === undefined) return undefined; // Gone, and nothing of it is left to clean up.
+    if (snapshot === undefined) {
+      this.#forget(key); // Gone, perhaps while a pass was under way, which took note of more.
+      return undefined;
+    }
     const plan = deciding(() => (this.#shell.plan ?? planFlag)(snapshot));
     this.#faults.forget(key);
     this.#link(key, snapshot, plan);

@@ -171,7 +171,10 @@ export class RolloutController {
     const nowMs = now();
     const metrics = this.#measurements.take(key);
     const gathered = deciding(() => this.#gather(key, nowMs, metrics));
-    if (gathered === undefined) return undefined; // Gone; owner references clean up.
+    if (gathered === undefined) {
+      this.#forget(key); // Gone, perhaps while a pass was under way, which took note of more. Owner references clean up.
+      return undefined;
+    }
     let snapshot = gathered;
     let plan = deciding(() => planRollout(snapshot, routers));
     this.#faults.forget(key);

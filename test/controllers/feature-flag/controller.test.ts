@@ -4,7 +4,7 @@ import type { FeatureFlag, FeatureFlagSpec, FeatureFlagStatus } from "../../../s
 import type { FlagSegment } from "../../../src/api/flag-segment.ts";
 import type { KillSwitch } from "../../../src/api/kill-switch.ts";
 import type { JsonPatchOperation, KubeObject } from "../../../src/api/kubernetes.ts";
-import { FlagController } from "../../../src/controllers/feature-flag/controller.ts";
+import { FlagController, type FlagShell } from "../../../src/controllers/feature-flag/controller.ts";
 import { mirrorKillSwitches } from "../../../src/controllers/feature-flag/kill-switches.ts";
 import { mirrorSegments } from "../../../src/controllers/feature-flag/segments.ts";
 import type { Sources } from "../../../src/controllers/rollout/sources.ts";
@@ -25,6 +25,7 @@ let conflicts: Set<string>;
 /** Milliseconds until the cache shows what was written. */
 let lateMs: number;
 let patches: string[];
+let shell: FlagShell;
 
 beforeEach(async () => {
   server = await startScriptedServer();
@@ -35,7 +36,7 @@ beforeEach(async () => {
   lateMs = 5;
   patches = [];
   const resources = new Resources(client);
-  const shell = {
+  shell = {
     sources,
     resources,
     metrics: undefined,
@@ -180,6 +181,22 @@ describe("FlagController", () => {
       "the segment tells who names it",
       () => sources.segments.get("shop", "staff")?.status?.flags === 1,
     );
+  });
+
+  test("nothing is asked about a flag that was deleted while its status was written", async () => {
+    let asked = 0;
+    const ask = async () => ({ server: `a${asked++}`, flagSets: {} });
+    started = [new FlagController({ ...shell, flagServers: { addresses: () => ["a:8014"], ask } })];
+    const flag = aFlag("a");
+    sources.flags.set(flag);
+    server.play((response, seen) => {
+      sources.flags.remove(atVersion(flag, 9_999));
+      json(200, atVersion(flag, 9_998))(response, seen);
+    });
+    start();
+    await eventually("gone", () => sources.flags.size === 0);
+    await systemClock.sleep(500);
+    expect(asked).toBe(0);
   });
 
   test("a flag that cannot be read is said once, and never delays its neighbours", async () => {
