@@ -9,3 +9,9 @@ test.each(["src/main.ts operator --help", "src/main.ts flags --help", "src/cli/m
     expect(await run("bash", ["-c", `${program} | true`])).toEqual({ code: 0, stdout: "", stderr: "" });
   },
 );
+
+test("a reader who has left is no success of kubectl zenith: 0 would say that a release is promoted", async () => {
+  const program = `${process.execPath} --disable-warning=ExperimentalWarning src/cli/main.ts --help`;
+  const { code, stderr } = await run("bash", ["-c", `set -o pipefail; ${program} | true`]);
+  expect({ code, stderr }).toEqual({ code: 141, stderr: "" });
+});

@@ -17,10 +17,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     stop.abort();
   });
 }
-// Whoever reads along may leave first: `kubectl zenith get | head`.
+// Whoever reads along may leave first: `kubectl zenith get | head`. It ends as by SIGPIPE: 0 would say that all was done, or
+// that what `status` waits for is promoted.
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
+    if (error.code === "EPIPE") process.exit(141);
   });
 
 const io: Io = {
