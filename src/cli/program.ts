@@ -108,7 +108,9 @@ function tell(error: unknown, io: Io): number {
   return code;
 }
 
-function mistakeOf({ message }: CommanderError): CliError {
+function mistakeOf({ code, message }: CommanderError): CliError {
+  if (code === "commander.help")
+    return new CliError("A command is missing", "the same with --help lists what there is");
   const [first = "", ...rest] = message.replace(/^error: /, "").split("\n");
   const meant = rest
     .join(" ")

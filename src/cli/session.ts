@@ -53,12 +53,16 @@ export class Session {
 /** `web` of what people may type: `web`, `rollout/web`, `zr/web`, `rollouts.zenith.sh/web`.
  * @throws CliError where another kind is named */
 export function nameOf(argument: string, kinds: readonly string[]): string {
-  const [kind, name, ...more] = argument.split("/");
-  if (name === undefined) return argument;
-  if (more.length > 0 || name === "" || !kinds.includes((kind ?? "").toLowerCase()))
+  const [kind = "", ...rest] = argument.split("/");
+  const [name = kind, ...more] = rest;
+  const isOther = rest.length > 0 && !kinds.includes(kind.toLowerCase());
+  if (isOther || more.length > 0 || NO_NAMES.includes(name))
     throw new CliError(`"${argument}" names no ${kinds[0]}`, `write its name alone, or ${kinds[0]}/NAME`);
   return name;
 }
+
+/** At the end of a path these mean a list, or what lies above. */
+const NO_NAMES = ["", ".", ".."];
 
 export const ROLLOUT_KINDS = ["rollout", "rollouts", "zr", "rollout.zenith.sh", "rollouts.zenith.sh"] as const;
 export const FLAG_KINDS = [
@@ -68,4 +72,11 @@ export const FLAG_KINDS = [
   "zff",
   "featureflag.zenith.sh",
   "featureflags.zenith.sh",
+] as const;
+export const KILL_KINDS = [
+  "killswitch",
+  "killswitches",
+  "zks",
+  "killswitch.zenith.sh",
+  "killswitches.zenith.sh",
 ] as const;

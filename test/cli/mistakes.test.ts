@@ -33,6 +33,22 @@ describe("a mistake", () => {
         "Error: ENOENT: no such file or directory, open '/nowhere/config'\n" +
         "Hint: see kubectl config get-contexts, or name a file with --kubeconfig\n",
     },
+    "of a name that is empty, as of a variable that was never set": {
+      given: ["status", ""],
+      says: 'Error: "" names no rollout\nHint: write its name alone, or rollout/NAME\n',
+    },
+    "of a name that leads elsewhere": {
+      given: ["abort", "flag/.."],
+      says: 'Error: "flag/.." names no flag\nHint: write its name alone, or flag/NAME\n',
+    },
+    "of a namespace that leads elsewhere": {
+      given: ["get", "-n", "a/b"],
+      says: 'Error: "a/b" is no namespace\nHint: its name has small letters, digits and -\n',
+    },
+    "of a command of which only half was said": {
+      given: ["flag"],
+      says: "Error: A command is missing\nHint: the same with --help lists what there is\n",
+    },
     "of a name left out": {
       given: ["abort"],
       says: "Error: missing required argument 'name'\nHint: kubectl zenith --help lists what there is\n",

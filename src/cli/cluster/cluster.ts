@@ -39,11 +39,13 @@ export class Cluster {
     try {
       const config = loadPersonsKubeConfig(choice);
       this.server = serverOf(config);
-      this.namespace = namespace ?? namespaceOf(config);
+      this.namespace = namespace || namespaceOf(config); // An empty one says nothing, as to kubectl.
       this.client = new ApiClient(() => loadPersonsKubeConfig(choice), { userAgent: "kubectl-zenith" });
     } catch (error) {
       throw new CliError(sentence(error), "see kubectl config get-contexts, or name a file with --kubeconfig");
     }
+    if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(this.namespace))
+      throw new CliError(`"${this.namespace}" is no namespace`, "its name has small letters, digits and -");
     this.resources = new Resources(this.client, "kubectl-zenith");
   }
 
