@@ -22,7 +22,7 @@ spec: {strategy: {allAtOnce: {variant: "on"}}}
 `;
 
 beforeAll(async () => {
-  cluster = await startCluster({ kwok: false, controllers: false, scheduler: false });
+  cluster = await startCluster({ kwok: false, controllers: false, scheduler: false, users: [{ name: "guard" }] });
   await applyCrds(cluster);
   zenith = await KubectlZenith.install(cluster);
   await startOperator(cluster);
@@ -104,8 +104,40 @@ describe("kubectl zenith kill", () => {
       /^NAME +STATUS .*\nfire +Active +safe +- +2 flags, 0 Rollouts +(59m|60m|1h)\S* .* errors$/,
     );
     expect(await says("flag", "eval", "banner")).toBe('"off": false');
-    expect(await says("kill", "fire", "--release")).toContain("released");
+    expect(await says("kill", "fire", "--release", "--dry-run")).toBe(
+      "killswitch.zenith.sh/fire: would be released; nothing was changed",
+    );
+    expect(await says("kill")).toMatch(/\nfire +Active /);
+    expect(await says("kill", "zks/fire", "--release")).toContain("released");
     await until(async () => /banner +Healthy +on /.test(await says("flag", "get")));
+  });
+
+  test("says nothing of how much it stops to one who may stop it, and not see it", async () => {
+    await cluster.apply(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: guard}
+rules: [{apiGroups: [zenith.sh], resources: [killswitches], verbs: [create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: guard}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: guard}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: guard}]
+`);
+    const { code, stdout } = await zenith.run(["kill", "blind", "--all", "--reason", "x"], { user: "guard" });
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: "killswitch.zenith.sh/blind: stops all flags that it selects, which you may not list, made safe\n",
+    });
+    await says("kill", "blind", "--release");
+  });
+
+  test("nothing is looked for in all namespaces because one was left empty", async () => {
+    await says("kill", "here", "-l", "nobody=here", "--reason", "x", "-n", "");
+    expect(await says("kill", "-n", "")).toMatch(/\nhere +Active /);
+    await says("kill", "here", "--release");
+    expect((await zenith.run(["get", "-n", ""])).stderr).toBe("There are no Rollouts in namespace default.\n");
   });
 
   test("a name that is taken is refused in a sentence", async () => {

@@ -185,6 +185,11 @@ describe("kill", () => {
         { key: "old", operator: "DoesNotExist" },
       ],
     });
+    expect(selectorOf("app=web,app=api")).toEqual({
+      matchLabels: { app: "web" },
+      matchExpressions: [{ key: "app", operator: "In", values: ["api"] }],
+    });
+    expect(JSON.stringify(selectorOf("__proto__=x"))).toBe('{"matchLabels":{"__proto__":"x"}}'); // Never {}, which is all.
     expect(() => selectorOf("app>1")).toThrow('"app>1" is no label selector');
   });
 
@@ -192,6 +197,10 @@ describe("kill", () => {
     [["stop"], "Error: Say what is meant: --selector or --all, one of both\n"],
     [["stop", "--all", "-l", "a=b"], "Error: Say what is meant: --selector or --all, one of both\n"],
     [["stop", "--all"], "Error: Say why, with --reason\nHint: it is shown wherever the switch has effect\n"],
+    [["--all", "--reason", "fire"], "Error: Name the KillSwitch; nothing was stopped or released\n"],
+    [["--release"], "Error: Name the KillSwitch; nothing was stopped or released\n"],
+    [["stop", "--release", "--all"], "Error: --release and --all exclude each other\n"],
+    [["", "--all", "--reason", "x"], 'Error: "" names no killswitch\n'],
     [["stop", "--all", "--reason", "x", "--rollouts", "no"], 'Error: --rollouts must be hold or abort (got "no")\n'],
   ])("%j is refused", async (args, says) => {
     const { code, err } = await runOffline(["kill", ...args]);

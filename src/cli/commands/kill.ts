@@ -11,7 +11,7 @@ import type { Bind } from "../program.ts";
 import { renderData } from "../render/data.ts";
 import { tableOf } from "../render/table.ts";
 import { ageOf, duration } from "../render/words.ts";
-import type { Session } from "../session.ts";
+import { KILL_KINDS, nameOf, type Session } from "../session.ts";
 import { durationOption } from "./options.ts";
 
 interface Options {
@@ -42,9 +42,11 @@ export function killCommand(bind: Bind): Command {
     .action(bind(async (session, [name], options) => await kill(session, name, options)));
 }
 
-async function kill(session: Session, name: string | undefined, options: Options): Promise<number> {
-  if (name === undefined) return await list(session);
-  if (options.release === true) return await release(session, name);
+async function kill(session: Session, argument: string | undefined, options: Options): Promise<number> {
+  refuseNameless(argument, options);
+  if (argument === undefined) return await list(session);
+  const name = nameOf(argument, KILL_KINDS);
+  if (options.release === true) return await release(session, name, options);
   refuseUnclear(name, options);
   const { cluster } = session;
   const manifest = switchOf(name, cluster.namespace, options, cluster.client.serverNow());
@@ -54,6 +56,18 @@ async function kill(session: Session, name: string | undefined, options: Options
   session.print(`killswitch.zenith.sh/${name}: ${options.dryRun === true ? "would stop" : "stops"} ${stopped}`);
   if (options.dryRun !== true) session.note(`Release it with kubectl zenith kill ${name} --release`);
   return EXIT.ok;
+}
+
+/** Options say that something is to be done; a list of what there is must not stand for it.
+ * @throws CliError where they come without a name */
+function refuseNameless(argument: string | undefined, { selector, all, flags, ...more }: Options): void {
+  const { rollouts, reason, for: forMs, dryRun, release } = more;
+  const said = [selector, all, flags, rollouts, reason, forMs, dryRun, release].some((option) => option !== undefined);
+  if (argument === undefined && said)
+    throw new CliError(
+      "Name the KillSwitch; nothing was stopped or released",
+      'kubectl zenith kill NAME --all --reason "…", or kubectl zenith kill NAME --release',
+    );
 }
 
 /** @throws CliError where it is not clear what is meant */
@@ -88,14 +102,18 @@ function switchOf(name: string, namespace: string, options: Options, nowMs: numb
 /** `app=web,tier!=batch,team in (a,b),beta,!old`, as kubectl reads labels.
  * @throws CliError on what it cannot read */
 export function selectorOf(text: string): LabelSelector {
-  const matchLabels: Record<string, string> = {};
+  const matchLabels = new Map<string, string>();
   const matchExpressions: NonNullable<LabelSelector["matchExpressions"]> = [];
   for (const part of text.split(/,(?![^(]*\))/).map((one) => one.trim())) {
     const equal = /^([\w./-]+)\s*==?\s*([\w.-]*)$/.exec(part);
     const differs = /^([\w./-]+)\s*!=\s*([\w.-]*)$/.exec(part);
     const among = /^([\w./-]+)\s+(in|notin)\s+\(([^)]*)\)$/.exec(part);
     const exists = /^(!?)([\w./-]+)$/.exec(part);
-    if (equal !== null) matchLabels[equal[1] ?? ""] = equal[2] ?? "";
+    const [, label = "", value = ""] = equal ?? [];
+    // A label that is asked for twice must have both values: what comes second must not stand for the first.
+    if (equal !== null && matchLabels.has(label))
+      matchExpressions.push({ key: label, operator: "In", values: [value] });
+    else if (equal !== null) matchLabels.set(label, value);
     else if (differs !== null)
       matchExpressions.push({ key: differs[1] ?? "", operator: "NotIn", values: [differs[2] ?? ""] });
     else if (among !== null)
@@ -109,17 +127,17 @@ export function selectorOf(text: string): LabelSelector {
     else throw new CliError(`"${part}" is no label selector`, "write app=web, app!=web, app in (web,api), app or !app");
   }
   return {
-    ...(Object.keys(matchLabels).length === 0 ? {} : { matchLabels }),
+    ...(matchLabels.size === 0 ? {} : { matchLabels: Object.fromEntries(matchLabels) }),
     ...(matchExpressions.length === 0 ? {} : { matchExpressions }),
   };
 }
 
 /** What it matches now, in words. */
 async function stoppedBy(cluster: Cluster, { spec }: KillSwitch): Promise<string> {
-  const names = async (kind: typeof KINDS.flags): Promise<string[]> => {
-    const objects = (await cluster.listIfAllowed<FeatureFlag | Rollout>(kind, cluster.namespace)) ?? [];
+  const names = async (kind: typeof KINDS.flags): Promise<string[] | undefined> => {
+    const objects = await cluster.listIfAllowed<FeatureFlag | Rollout>(kind, cluster.namespace);
     return objects
-      .filter(({ metadata }) => selects(spec.selector, metadata.labels))
+      ?.filter(({ metadata }) => selects(spec.selector, metadata.labels))
       .map(({ metadata }) => metadata.name);
   };
   const flags = spec.flags === undefined ? [] : await names(KINDS.flags);
@@ -133,15 +151,23 @@ async function stoppedBy(cluster: Cluster, { spec }: KillSwitch): Promise<string
   return said.join("; ");
 }
 
-function counted(names: readonly string[], what: string): string {
+/** @param names undefined where this person may not see them; they are stopped all the same */
+function counted(names: readonly string[] | undefined, what: string): string {
+  if (names === undefined) return `all ${what}s that it selects, which you may not list,`;
   const list = names.length === 0 ? "" : ` (${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""})`;
   return `${names.length} ${what}${names.length === 1 ? "" : "s"}${list}`;
 }
 
-async function release(session: Session, name: string): Promise<number> {
+async function release(session: Session, name: string, { dryRun, ...options }: Options): Promise<number> {
+  const [other] = (["selector", "all", "flags", "rollouts", "reason", "for"] as const).filter((key) => key in options);
+  if (other !== undefined) throw new CliError(`--release and --${other} exclude each other`, "leave one of both out");
   const { cluster } = session;
   const found = await cluster.read<KillSwitch>(KINDS.kills, name);
   const { uid } = found.metadata;
+  if (dryRun === true) {
+    session.print(`killswitch.zenith.sh/${name}: would be released; nothing was changed`);
+    return EXIT.ok;
+  }
   await cluster.resources.delete(refOf(found), uid === undefined ? {} : { uid });
   session.print(`killswitch.zenith.sh/${name}: released; all goes on from where it was`);
   return EXIT.ok;
