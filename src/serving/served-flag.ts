@@ -15,6 +15,10 @@ export type Answer =
 /** flagd-core writes what it evaluates into its log; what users send us is written nowhere. */
 const SILENT: Logger = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 
+/** Generated code would be another function for each flag, and V8 would compile every one anew once it is hot: a thousand flags
+ * took hundreds of MiB for that. The tests of core/flags hold both ways to the same answers. */
+const INTERPRETED = { disableDynamicCodeGeneration: true };
+
 /** One flag, ready to be evaluated. Made anew when its definition changes, and never changed. */
 export class ServedFlag {
   readonly key: string;
@@ -39,7 +43,7 @@ export class ServedFlag {
     this.metadata = flag.definition.metadata ?? {};
     this.json = JSON.stringify(flag.definition);
     this.#isDisabled = flag.definition.state === "DISABLED";
-    this.#evaluator = new FeatureFlag(flag.key, flag.definition as never, SILENT);
+    this.#evaluator = new FeatureFlag(flag.key, flag.definition as never, SILENT, INTERPRETED);
     refuseUnreadable(this.#evaluator);
   }
 
