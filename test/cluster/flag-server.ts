@@ -47,7 +47,15 @@ export async function startFlagServer(
     ...Object.entries(ports).map(([name, port]) => `--${name}-bind-address=127.0.0.1:${port}`),
     "--drain-seconds=1",
   ].filter((flag) => !flags.some((own) => own.startsWith(`${flag.split("=")[0]}=`)));
-  const args = ["--disable-warning=ExperimentalWarning", entry, "flags", ...defaults, ...flags];
+  // As in the manifests.
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    "--max-semi-space-size=2",
+    entry,
+    "flags",
+    ...defaults,
+    ...flags,
+  ];
   const running = await start(process.execPath, args, { logFile });
   const managementUrl = `http://127.0.0.1:${ports.management}`;
   if (!mayWait) await ready(`${managementUrl}/readyz`, running, logFile);
