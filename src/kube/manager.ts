@@ -33,6 +33,9 @@ export function isNowhere(address: string): boolean {
   return address === "" || address === "0";
 }
 
+/** A thousand clients that come back in one moment find room to wait; the kernel takes no more than its own limit allows. */
+const BACKLOG = 4_096;
+
 /** Lets a server listen; see `serveEndpoints`.
  * @returns its port
  * @throws Error with a sentence */
@@ -42,7 +45,7 @@ export async function listenAt(server: NetServer, address: string, setting: stri
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(Number(address.slice(colon + 1)), host === "" ? undefined : host, () => resolve());
+      server.listen(Number(address.slice(colon + 1)), host === "" ? undefined : host, BACKLOG, () => resolve());
     });
   } catch (cause) {
     throw new Error(`Cannot listen at ${setting}=${address}: ${reasonOf(cause)}`, { cause });
