@@ -34,7 +34,7 @@ describe("renderPlan()", () => {
 Steps: 25 % · 2m · 50 % · 2m · 100 %, then a bake of 5m
 
 AFTER    STEP   WEIGHT   STATUS        WHAT HAPPENS
-0s       1/5    0 %      Progressing   record revision v2; make 1 pods of revision v2
+0s       1/5    0 %      Progressing   record revision v2; make 1 pod of revision v2
 3s       1/5    0 %      Progressing   make the canary Service
 3s       1/5    0 %      Progressing   give the canary 0 %
 7s       1/5    25 %     Progressing   give the canary 25 %
@@ -45,8 +45,8 @@ AFTER    STEP   WEIGHT   STATUS        WHAT HAPPENS
 4m 13s   5/5    50 %     Progressing   scale revision v2 from 2 to 4
 4m 16s   5/5    100 %    Progressing   give the canary 100 %
 4m 28s          100 %    Progressing   let the Service select revision v2
-4m 31s          0 %      Progressing   give the canary 0 %
-4m 42s          0 %      Progressing   fold the route into what its author wrote
+4m 31s          100 %    Progressing   give the Service all traffic
+4m 42s          100 %    Progressing   fold the route into what its author wrote
 4m 43s                   Baking        mark revision v2 as promoted
 4m 43s                   Baking        serves all traffic, still judged for 5m
 5m 13s                   Baking        scale revision v1 from 4 to 0

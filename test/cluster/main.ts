@@ -1,16 +1,17 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { cacheFolder, ensureBinaries } from "./binaries.ts";
 import { Playground } from "./playground.ts";
+import { toolboxOf } from "./toolbox.ts";
 
 const USAGE = `npm run cluster -- COMMAND
 
   up       starts a local control plane with Prometheus, a gateway and the operator (--no-operator: without)
   down     stops it
   status   says what runs where
-  env      prints what points kubectl at it: eval "$(npm run -s cluster -- env)"
+  env      prints what points kubectl at it, and has kubectl zenith and helm too: eval "$(npm run -s cluster -- env)"
 `;
 
 /** What a running cluster tells of itself. */
@@ -116,7 +117,7 @@ async function serve(withOperator: boolean): Promise<number> {
   const own: State = {
     pid: process.pid,
     kubeconfig: cluster.kubeconfig,
-    bin: dirname(cluster.binaries.kubectl),
+    bin: toolboxOf(cluster),
     gateway: gateway.url,
     prometheus: prometheusUrl,
     ...(operator === undefined ? {} : { operator: operator.logFile }),
@@ -152,7 +153,7 @@ function describe({ kubeconfig, gateway, prometheus, operator }: State): string 
     `  Prometheus  ${prometheus}`,
     `  operator    ${operator === undefined ? "not started; npm run zenith -- operator --kubeconfig …" : `its log is ${operator}`}`,
     "",
-    '  eval "$(npm run -s cluster -- env)"   points kubectl at it',
+    '  eval "$(npm run -s cluster -- env)"   points kubectl at it, and has kubectl zenith and helm too',
     "  npm run cluster -- down               stops it",
   ].join("\n");
 }

@@ -6,6 +6,7 @@ import { ensureChromium } from "../clients/setup.ts";
 import { startFlagServer } from "../cluster/flag-server.ts";
 import { type Ask, startLoad } from "../cluster/load.ts";
 import { Playground } from "../cluster/playground.ts";
+import { toolboxOf } from "../cluster/toolbox.ts";
 import { ask, FlagStory, flagShop } from "../e2e/flag-story.ts";
 import type { Choices } from "./releases.ts";
 import { type Feature, type Headline, type Seen, Storefront } from "./storefront.ts";
@@ -459,9 +460,10 @@ async function stayOpen({ playground: { cluster, prometheusUrl } }: Scene): Prom
   say(`\n  Everything is still running. In another terminal:
 
     export KUBECONFIG=${cluster.kubeconfig}
-    alias kubectl=${cluster.binaries.kubectl}
+    export PATH=${toolboxOf(cluster)}:$PATH
     kubectl delete killswitch stop-shop
     kubectl get featureflags --watch
+    kubectl zenith flag get
     Prometheus: ${prometheusUrl}
 
   Ctrl-C ends it.`);

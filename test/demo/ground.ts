@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { KubeObject } from "../../src/api/kubernetes.ts";
 import { Playground, ROOT } from "../cluster/playground.ts";
+import { toolboxOf } from "../cluster/toolbox.ts";
 import { deployment, route, service, shop } from "./shop.ts";
 import { type Stops, task } from "./terminal.ts";
 
@@ -51,8 +52,9 @@ export async function ownGround(stops: Stops): Promise<Ground> {
     kubectl: kubectlBy(cluster.binaries.kubectl, cluster.kubeconfig),
     help: [
       `export KUBECONFIG=${cluster.kubeconfig}`,
-      `alias kubectl=${cluster.binaries.kubectl}`,
-      "kubectl get rollouts --watch",
+      `export PATH=${toolboxOf(cluster)}:$PATH`,
+      "kubectl set image deployment/web web=shop/web:v5   # a good one; v6 answers with errors, v7 slowly",
+      "kubectl zenith get web --watch",
       `curl -H 'Host: web.example' ${gateway.url}`,
       `Prometheus: ${prometheusUrl}`,
     ],
@@ -115,6 +117,7 @@ export async function contextGround(options: ContextOptions, keep: boolean, stop
     release: (tag) => ["set", "env", "deployment/web", `IMAGE=shop/web:${tag}`],
     kubectl,
     help: [
+      `kubectl --context ${context} -n ${NAMESPACE} set env deployment/web IMAGE=shop/web:v5   # a good one; v6 answers with errors, v7 slowly`,
       `kubectl --context ${context} -n ${NAMESPACE} get rollouts --watch`,
       `curl -H 'Host: web.example' ${url}`,
       `kubectl --context ${context} delete namespace ${NAMESPACE}   # when you have seen enough`,

@@ -88,9 +88,12 @@ async function release(chapter: Chapter, ground: Ground, rollouts: Store<Rollout
   await ground.kubectl(command);
   const startedMs = performance.now();
   let highest = 0;
+  let started = false;
   const narrate = narrator(startedMs);
   const tell = (rollout: Rollout): void => {
     const { weights, message = "", phase = "", display } = rollout.status ?? {};
+    started ||= phase === "Progressing";
+    if (!started) return; // It speaks of the release before.
     highest = Math.max(highest, weights?.written ?? 0);
     narrate(phase, display?.step, display?.weight, message);
   };
@@ -98,13 +101,12 @@ async function release(chapter: Chapter, ground: Ground, rollouts: Store<Rollout
     if (rollout.metadata.namespace === ground.namespace) tell(rollout);
   });
   try {
-    let started = false;
     const end = await until(
       ground,
       rollouts,
-      (status) => {
-        started ||= status.phase === "Progressing";
-        return started && (status.phase === "Healthy" || status.phase === "Reverted");
+      ({ phase }) => {
+        started ||= phase === "Progressing";
+        return started && (phase === "Healthy" || phase === "Reverted");
       },
       `${tag} to be promoted or reverted`,
     );

@@ -29,7 +29,7 @@ export function renderPlan(planned: Planned, style: Style): string[] {
   const lines = rows.map((moment, i) => [
     duration(moment.atMs),
     moment.stage === "Stepping" ? `${moment.stepIndex + 1}/${settings.steps.length}` : "",
-    moment.stage === "Resting" ? "" : `${moment.writtenBp / 100} %`,
+    shareSaid(moment),
     phasePaint(moment.phase, style)(moment.phase),
     whatSaid(moment, forecast, heldMs(moment, forecast, rows[i + 1]), settings.bakeMs),
   ]);
@@ -45,6 +45,12 @@ export function renderPlan(planned: Planned, style: Style): string[] {
     "",
     style.dim(assumptionsSaid(planned)),
   ];
+}
+
+/** The share of the new revision: all of it once it is handed over, whatever the routes say of the canary Service then. */
+function shareSaid({ stage, writtenBp }: Moment): string {
+  if (stage === "Resting") return "";
+  return stage === "HandingOver" ? "100 %" : `${writtenBp / 100} %`;
 }
 
 /** Passes in which something is done, or a wait begins that belongs to the walk. A bake begins once, however it is worded. */

@@ -135,5 +135,8 @@ export function askedBy(spec: MetricSpec): string {
 /** The share of requests that may be bad: of a latency's p95, those beyond it. At least one in 10,000: less could not be
  * told from none by any number of requests that a step sees. */
 export function maxRateOf(spec: Exclude<MetricSpec, { kind: "query" }>): number {
-  return Math.max(spec.kind === "errorRate" ? spec.max : 1 - spec.quantile, 1e-4);
+  return Math.max(
+    spec.kind === "errorRate" ? spec.max : (1_000_000 - Math.round(spec.quantile * 1_000_000)) / 1_000_000,
+    1e-4,
+  );
 }

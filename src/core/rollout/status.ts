@@ -229,12 +229,20 @@ function analysisOf(
   now: string,
 ): Pick<RolloutStatus, "analysis"> {
   const before = world.status.analysis;
-  if (memory === undefined) return before?.metrics === undefined ? {} : { analysis: { metrics: before.metrics } };
+  if (memory === undefined)
+    return before?.metrics === undefined || isGivenUp(world, target) ? {} : { analysis: { metrics: before.metrics } };
   // At rest after both were bad each pass judges anew, and none of it counts.
   if (before !== undefined && target.mark === BOTH_BAD && world.status.progress?.mark === BOTH_BAD)
     return { analysis: before };
   const moved = target.stepChanged === true || world.status.progress?.stage !== target.stage;
   return { analysis: analysisStatus(before, memory, moved, now) };
+}
+
+/** Whether what was judged is wanted no more, as the template was set back: its verdicts tell nothing of what serves. */
+function isGivenUp({ status }: World, target: Target): boolean {
+  const { phase = "Pending", stable } = status;
+  const unpromoted = ["Progressing", "Paused", "Reverted"].includes(phase) && stable?.revision === target.stable;
+  return target.phase === "Healthy" && unpromoted;
 }
 
 /** How long the value of a metric stands before another one is told that says the same. */

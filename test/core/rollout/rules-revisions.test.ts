@@ -18,7 +18,7 @@ describe("rule 6: revisions", () => {
       "00:00 give the canary 0 % | let the canary Service select revision v1 | → Progressing Superseded",
       "00:10 fold the route into what its author wrote",
       "00:10 scale revision v2 from 2 to 0",
-      "00:10 record revision v3 | make 1 pods of revision v3 | remove the empty ReplicaSet of revision v2 | → Progressing CanaryNotReady",
+      "00:10 record revision v3 | make 1 pod of revision v3 | remove the empty ReplicaSet of revision v2 | → Progressing CanaryNotReady",
       "00:10 let the canary Service select revision v3 | → Progressing Stepping",
       "00:10 give the canary 0 %",
       "00:13 give the canary 25 %",
@@ -223,7 +223,7 @@ describe("rule 7: deadlines", () => {
     play.deploy("v2");
     play.forget().until("Reverted", "ProgressDeadlineExceeded").settles();
     expect(play.story).toEqual([
-      "00:00 record revision v2 | make 1 pods of revision v2 | → Progressing CanaryNotReady",
+      "00:00 record revision v2 | make 1 pod of revision v2 | → Progressing CanaryNotReady",
       "10:00 → Reverted ProgressDeadlineExceeded",
       "10:00 mark revision v2 as rejected",
       "10:10 scale revision v2 from 1 to 0",

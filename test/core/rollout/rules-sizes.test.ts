@@ -64,7 +64,7 @@ describe("rule 4: without routes the share of replicas is the share of traffic",
     play.until("Healthy").settles();
     expect(play.story).toEqual([
       "00:00 → Progressing WaitingForMetrics",
-      "00:00 record revision v2 | make 1 pods of revision v2 | scale revision v1 from 4 to 3 | → Progressing CanaryNotReady",
+      "00:00 record revision v2 | make 1 pod of revision v2 | scale revision v1 from 4 to 3 | → Progressing CanaryNotReady",
       "00:00 → Progressing Stepping",
       "00:00 → Progressing Pausing",
       "02:00 scale revision v2 from 1 to 2 | scale revision v1 from 3 to 2 | → Progressing CanaryNotReady",
@@ -128,7 +128,7 @@ describe("rule 4: replicas", () => {
     play.forget().run(({ weights }) => weights["web-canary"] === 1);
     expect(play.story).toEqual([
       "00:00 scale revision v1 from 0 to 4 | → Progressing ScalingStable",
-      "00:00 make 1 pods of revision v2 | → Progressing CanaryNotReady",
+      "00:00 make 1 pod of revision v2 | → Progressing CanaryNotReady",
       "00:00 let the canary Service select revision v2 | → Progressing Stepping",
       "00:00 give the canary 0 %",
       "00:03 give the canary 25 %",

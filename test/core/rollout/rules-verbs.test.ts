@@ -155,7 +155,7 @@ describe("verbs", () => {
       "00:02 scale revision v2 from 1 to 4 | → Progressing CanaryNotReady",
       "00:03 give the canary 100 % | → Progressing Stepping",
       "00:06 let the Service select revision v2 | → Progressing HandingOver",
-      "00:09 give the canary 0 %",
+      "00:09 give the Service all traffic",
       "00:19 fold the route into what its author wrote",
       "00:19 mark revision v2 as promoted | → Baking Baking",
     ]);

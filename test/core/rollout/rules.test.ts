@@ -25,7 +25,7 @@ describe("a release that goes well", () => {
     play.deploy("v2");
     play.until("Healthy").settles();
     expect(play.story).toEqual([
-      "00:00 record revision v2 | make 1 pods of revision v2 | → Progressing CanaryNotReady",
+      "00:00 record revision v2 | make 1 pod of revision v2 | → Progressing CanaryNotReady",
       "00:00 make the canary Service | → Progressing Stepping",
       "00:00 give the canary 0 %",
       "00:03 give the canary 25 %",
@@ -37,7 +37,7 @@ describe("a release that goes well", () => {
       "04:03 give the canary 100 % | → Progressing Stepping",
       "04:06 → Progressing TooFewRequests",
       "04:15 let the Service select revision v2 | → Progressing HandingOver",
-      "04:18 give the canary 0 %",
+      "04:18 give the Service all traffic",
       "04:28 fold the route into what its author wrote",
       "04:28 mark revision v2 as promoted | → Baking Baking",
       "04:58 scale revision v1 from 4 to 0",

@@ -70,6 +70,19 @@ describe("status", () => {
     expect(columns(aborted().settles())).toBe("Reverted - 0% 4/4");
   });
 
+  test("verdicts on what was taken back go once the template is set back", () => {
+    const play = underWay(25);
+    play.requests.bad.add("v2");
+    play.until("Reverted", "AnalysisFailed").settles();
+    expect(play.status.analysis?.metrics?.some(({ verdict }) => verdict === "Fail")).toBe(true);
+    play.deploy("v1");
+    play.until("Healthy").settles();
+    expect(play.status.analysis).toBeUndefined();
+    play.deploy("v3");
+    play.until("Baking").until("Healthy").settles();
+    expect(play.status.analysis?.metrics?.map(({ verdict }) => verdict)).toEqual(["Pass", "Pass"]);
+  });
+
   test("transition times change with the status of a condition, not with its words", () => {
     const play = underWay(25);
     const since = () => play.status.conditions?.find(({ type }) => type === "Promoted")?.lastTransitionTime;

@@ -26,14 +26,19 @@ export function routeWrites(target: Target, world: World, routers: Routers): Wri
       return [];
     const operations = [...router.write(object, backends, wish)];
     if (operations.length === 0) return [];
-    return [patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(wish), ["/spec/rules"])];
+    return [
+      patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(wish, target.stage), [
+        "/spec/rules",
+      ]),
+    ];
   });
 }
 
-function routeWhy(wish: RouteWish): string {
-  return wish.kind === "rest"
-    ? "fold the route into what its author wrote"
-    : `give the canary ${wish.canaryBp / 100} %`;
+function routeWhy(wish: RouteWish, stage: Target["stage"]): string {
+  if (wish.kind === "rest") return "fold the route into what its author wrote";
+  // The Service has the new revision by then: a canary at 0 % would read as if it went back.
+  if (stage === "HandingOver" && wish.canaryBp === 0) return "give the Service all traffic";
+  return `give the canary ${wish.canaryBp / 100} %`;
 }
 
 export function serviceWrites(target: Target, world: World): Write[] {

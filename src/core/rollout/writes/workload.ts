@@ -19,7 +19,7 @@ export function sizeWrites(target: Target, world: World): { up: Write[]; down: W
       if (size > 0)
         up.push({
           verb: "create",
-          why: `make ${size} pods of revision ${hash}`,
+          why: `make ${size} ${size === 1 ? "pod" : "pods"} of revision ${hash}`,
           object: replicaSetOf(world, revision, size),
         });
     } else if (revision.size !== size) {
