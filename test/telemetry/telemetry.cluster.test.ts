@@ -6,7 +6,9 @@ import { parse, parseAllDocuments, stringify } from "yaml";
 import { registered } from "../../scripts/metrics-reference.ts";
 import { ensureBinaries } from "../cluster/binaries.ts";
 import { type CommandResult, run } from "../cluster/cluster.ts";
+import { goTool } from "../cluster/go-tool.ts";
 import { CHART, helm } from "../cluster/helm.ts";
+import { ROOT } from "../cluster/playground.ts";
 
 /** Alerts and dashboards ask for metrics that the code has, in queries that Prometheus reads, and each alert leads to help. */
 
@@ -173,6 +175,8 @@ describe("the chart, asked for monitoring", () => {
     ...on,
     "--set",
     "metrics.prometheusRule.runbookBaseUrl=https://runbooks/",
+    "--set",
+    "metrics.prometheusRule.labels.release=prometheus,metrics.serviceMonitor.labels.release=prometheus",
   ]);
 
   async function objects(kind: string): Promise<Manifest[]> {
@@ -206,6 +210,21 @@ describe("the chart, asked for monitoring", () => {
       const ports = found.flatMap((service) => service.spec.ports.map(({ name }: { name: string }) => name));
       for (const { port } of spec.endpoints) expect(ports).toContain(port);
     }
+  });
+
+  test("ships what the Prometheus Operator's own types read, without a field that they do not know", async () => {
+    const program = await goTool(join(ROOT, "test/cluster/monitoring"));
+    const { stdout: manifests } = await rendered;
+    const read = await run(program, [], { input: manifests });
+    expect(read).toMatchObject({ code: 0, stderr: "" });
+    const wanted = ["PrometheusRule zenith", "ServiceMonitor zenith-flags", "ServiceMonitor zenith-operator"];
+    expect(read.stdout.trim().split("\n").sort()).toEqual(wanted);
+    const misspelt = await run(program, [], { input: manifests.replace("interval: 30s", "intervall: 30s") });
+    expect(misspelt).toMatchObject({ code: 1, stderr: expect.stringContaining("spec.endpoints[0].intervall") });
+    const alsoWrong = await run(program, [], {
+      input: manifests.replace(/severity: critical/, "severity: [critical]"),
+    });
+    expect(alsoWrong.code).toBe(1);
   });
 
   test("ships none of it unless asked", async () => {
