@@ -8,6 +8,7 @@ import { cliReference } from "./cli-reference.ts";
 import { dashboards } from "./dashboards.ts";
 import { metricsReference } from "./metrics-reference.ts";
 import { pictures } from "./pictures/pictures.ts";
+import { chartFile, project, valuesFile } from "./project.ts";
 import { protosJson } from "./protos.ts";
 import { reasonsReference } from "./reasons.ts";
 import { referenceOf } from "./reference.ts";
@@ -58,6 +59,7 @@ Installs Zenith, a progressive-delivery operator: its definitions, the operator,
     helm install zenith charts/zenith -n zenith-system --create-namespace --set prometheus.url=http://prometheus.monitoring:9090
     helm test zenith -n zenith-system
 `;
+const values = valuesFile(readFileSync("charts/zenith/values.yaml", "utf8"));
 const chart: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     Object.entries(files)
@@ -69,7 +71,9 @@ const chart: Readonly<Record<string, string>> = {
   ),
   "integrations/argo-cd/argocd-cm.yaml": argoConfigMap(),
   "docs/reference/metrics.md": metricsReference(),
-  "charts/zenith/README.md": chartReadme(CHART, readFileSync("charts/zenith/values.yaml", "utf8")),
+  "charts/zenith/Chart.yaml": chartFile(readFileSync("charts/zenith/Chart.yaml", "utf8")),
+  "charts/zenith/values.yaml": values,
+  "charts/zenith/README.md": chartReadme(CHART, values),
 };
 
 const check = process.argv.includes("--check");
@@ -95,6 +99,5 @@ for (const [path, text] of Object.entries({ ...files, ...chart, ...others })) {
 
 /** What the programs say that they are. */
 function versionFile(): string {
-  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
-  return `// Generated from package.json by npm run generate; do not edit.\nexport const VERSION = "${version}";\n`;
+  return `// Generated from package.json by npm run generate; do not edit.\nexport const VERSION = "${project().version}";\n`;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { stringify } from "yaml";
 import { tarOf } from "./image/tar.ts";
+import { addressesOf, project } from "./project.ts";
 
 /**
  * `kubectl zenith` as people install it, from the bundle in the same folder:
@@ -13,25 +14,18 @@ import { tarOf } from "./image/tar.ts";
  *     krew.yaml                     its manifest, with the archive's hash
  */
 
-interface Project {
-  readonly version: string;
-  readonly description: string;
-  readonly license: string;
-}
-
 const BUNDLE = "kubectl-zenith.mjs";
 /** The bundle names it: the licences of what is inside. */
 const LEGAL = `${BUNDLE}.LEGAL.txt`;
-const HOME = "https://zenith.sh";
 
 /** @param directory where the bundle lies */
 export function writePackages(directory: string): void {
-  const project = JSON.parse(readFileSync("package.json", "utf8")) as Project;
-  writeNpm(directory, project);
-  writeKrew(directory, project);
+  writeNpm(directory);
+  writeKrew(directory);
 }
 
-function writeNpm(directory: string, { version, description, license }: Project): void {
+function writeNpm(directory: string): void {
+  const { version, description, license, repository } = project();
   const folder = join(directory, "npm");
   mkdirSync(folder, { recursive: true });
   for (const name of [BUNDLE, LEGAL]) cpSync(join(directory, name), join(folder, name));
@@ -41,6 +35,8 @@ function writeNpm(directory: string, { version, description, license }: Project)
     version,
     description,
     license,
+    repository,
+    homepage: addressesOf({ version, repository }).home,
     type: "module",
     bin: { "kubectl-zenith": BUNDLE },
     files: [BUNDLE, LEGAL],
@@ -49,7 +45,8 @@ function writeNpm(directory: string, { version, description, license }: Project)
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
-function writeKrew(directory: string, { version }: Project): void {
+function writeKrew(directory: string): void {
+  const { version } = project();
   const file = (path: string, from: string, mode: number) =>
     ({ kind: "file", path, mode, data: readFileSync(from) }) as const;
   const archive = gzipSync(
@@ -67,13 +64,14 @@ function writeKrew(directory: string, { version }: Project): void {
 }
 
 function krewManifest(version: string, archive: string, sha256: string): object {
+  const { home, asset } = addressesOf(project());
   return {
     apiVersion: "krew.googlecontainertools.github.com/v1alpha2",
     kind: "Plugin",
     metadata: { name: "zenith" },
     spec: {
       version: `v${version}`,
-      homepage: HOME,
+      homepage: home,
       shortDescription: "See, steer and plan progressive delivery",
       description:
         "Releases and feature flags that move in steps, are judged against Prometheus, and are taken back by themselves: a live tree of\nrevisions, pods, weights and verdicts, the walk to come, why it does not go on, and what to do.\n",
@@ -81,7 +79,7 @@ function krewManifest(version: string, archive: string, sha256: string): object 
       platforms: [
         {
           selector: { matchExpressions: [{ key: "os", operator: "In", values: ["linux", "darwin"] }] },
-          uri: `${HOME}/releases/v${version}/${archive}`,
+          uri: asset(archive),
           sha256,
           files: [BUNDLE, LEGAL, "LICENSE"].map((from) => ({ from, to: "." })),
           bin: BUNDLE,

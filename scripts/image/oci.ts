@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import { addressesOf, project } from "../project.ts";
 import { type Entry, tarOf } from "./tar.ts";
 
 export type Architecture = "amd64" | "arm64";
@@ -83,6 +84,7 @@ function configOf(architecture: Architecture, tars: readonly Buffer[]): object {
       WorkingDir: "/",
       Labels: {
         "org.opencontainers.image.title": "zenith",
+        "org.opencontainers.image.source": addressesOf(project()).home,
         "org.opencontainers.image.licenses": "Apache-2.0",
         "org.opencontainers.image.description": "Progressive delivery for Kubernetes workloads and feature flags",
       },
