@@ -1,4 +1,5 @@
 import type { Situation } from "./decide.ts";
+import { leftWhereStuck, replicasThatServe } from "./exchange.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
@@ -8,7 +9,8 @@ import type { World } from "./world.ts";
  *     breach ─▶ every route canary 0, canaryService = stable, service = stable   (one group, each on its own)
  *            ─▶ effective ─▶ drain ─▶ routes folded ─▶ canary to 0 ─▶ Resting
  *
- * Without routes stable grows to full size first; the Service is pinned to it as soon as half of it is ready.
+ * Without routes stable grows to full size first; the Service is pinned to it as soon as half of it is ready, or, where the
+ * canary did no harm, as much as may serve in a release.
  */
 
 export type Because = NonNullable<Target["because"]>;
@@ -51,15 +53,27 @@ function returnByRoutes(world: World, because: Because): Target {
 
 function returnBySizes(world: World, because: Because): Target {
   const { stable, canary, settings, selects } = world;
-  const stableReady = stable?.ready ?? 0;
-  const enough = stableReady >= Math.ceil(world.replicas / 2) || (canary?.ready ?? 0) === 0;
+  // Nobody is harmed by a good one: it serves until as much of stable is there as a release may lack.
+  const isGood = isBlameless(because) && world.status.progress?.mark !== "pinned";
+  const patienceMs = isGood ? remainingMs(world, "Returning", "back", settings.progressDeadlineMs) : 0;
+  const needed = patienceMs > 0 ? replicasThatServe(world) : Math.ceil(world.replicas / 2);
+  const enough = (stable?.ready ?? 0) >= needed || (canary?.ready ?? 0) === 0;
   const target = returnTarget(world, because, enough ? "pinned" : "back");
-  if (!enough || (settings.service !== undefined && selects !== stable?.hash)) return target;
+  if (!enough) return { ...target, sizes: { ...target.sizes, ...roomForStable(world) }, checkAgainInMs: 5_000 };
+  if (settings.service !== undefined && selects !== stable?.hash) return target;
   if (canary === undefined || (canary.pods === 0 && canary.size === 0)) return returned(world, because);
   // A Service keeps the canary from requests: it can drain while stable comes up. Without one only its end does.
   const waitMs = settings.service === undefined ? 0 : remainingMs(world, "Returning", "pinned", settings.drainMs);
   if (waitMs > 0) return { ...target, checkAgainInMs: waitMs };
   return { ...target, sizes: { ...target.sizes, [canary.hash]: 0 } };
+}
+
+/** The canary's size where stable cannot come up beside it. The last of its pods stays while requests reach it. */
+function roomForStable(world: World): Record<string, number> {
+  const { stable, canary } = world;
+  if (stable === undefined || canary === undefined) return {};
+  const left = leftWhereStuck(world, heldMs(world, "Returning", "back"), stable, canary);
+  return left === undefined ? {} : { [canary.hash]: Math.min(canary.size, Math.max(1, left)) };
 }
 
 /** The canary is gone from traffic: stable rests, and the canary's pods may go. */

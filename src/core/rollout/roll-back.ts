@@ -1,5 +1,5 @@
-import { resolveSurge } from "../replicas.ts";
 import type { Situation } from "./decide.ts";
+import { leftWhereStuck, replicasThatServe } from "./exchange.ts";
 import { type Because, isBlameless, revertedMessage } from "./return.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
@@ -12,13 +12,10 @@ import type { Revision, World } from "./world.ts";
  * While it is at full size still, right after a hand-over, all of it happens in the pass that saw the breach.
  */
 
-/** An earlier revision that makes no progress for so long, for a full quota say, is given room. */
-const STUCK_MS = 60_000;
-
 /** Begins to bring an earlier revision back. */
 export function startRollback(world: World, to: Revision, because: Because): Target {
   const target = rollbackTarget(world, to, because);
-  return isReady(world, to) && !isBlameless(because) ? { ...target, urgent: because } : target;
+  return isReady(world, to, because) && !isBlameless(because) ? { ...target, urgent: because } : target;
 }
 
 /** Goes on with a rollback until the earlier revision serves alone. */
@@ -29,9 +26,12 @@ export function rollingBack({ world }: Situation): Target | undefined {
   return rollbackTarget(world, world.previous, progress.because as Because);
 }
 
-/** Without routes, pods of both sides serve until the switch: half of the earlier ones ready is better than the bad ones. */
-function isReady({ routes, replicas }: World, { ready }: Revision): boolean {
-  return ready >= Math.max(1, hasRoutes(routes) ? replicas : Math.ceil(replicas / 2));
+/** Without routes, pods of both sides serve until the switch: half of the earlier ones ready is better than the bad ones,
+ * and not better than good ones. */
+function isReady(world: World, { ready }: Revision, because: Because): boolean {
+  const { routes, replicas } = world;
+  if (hasRoutes(routes)) return ready >= Math.max(1, replicas);
+  return ready >= Math.max(1, isBlameless(because) ? replicasThatServe(world) : Math.ceil(replicas / 2));
 }
 
 function rollbackTarget(world: World, to: Revision, because: Because): Target {
@@ -53,8 +53,9 @@ function rollbackTarget(world: World, to: Revision, because: Because): Target {
     ...(blameless ? {} : { rejected: because }),
   };
   const selected = settings.service !== undefined && world.selects === to.hash;
-  if (!selected && !isReady(world, to)) {
-    const left = leftWhereStuck(world, to);
+  if (!selected && !isReady(world, to, because)) {
+    const waitedMs = heldMs(world, "RollingBack", "scaling");
+    const left = stable === undefined ? undefined : leftWhereStuck(world, waitedMs, to, stable);
     if (left === undefined || stable === undefined) return { ...scaling, checkAgainInMs: 5_000 };
     // The last of the bad pods would have to go while all requests reach them: those that are ready take over first.
     const takesOver = left === 0 && to.ready > 0;
@@ -85,13 +86,4 @@ function afterDrain(world: World, to: Revision, target: Target): Target {
     sizes,
     checkAgainInMs: 0,
   };
-}
-
-/** Where the earlier revision makes no progress the bad one makes room, as far as the earlier one serves in its place.
- * @returns how many of the bad one's pods may stay; undefined while there is no need */
-function leftWhereStuck(world: World, to: Revision): number | undefined {
-  const { stable, replicas, settings } = world;
-  if (heldMs(world, "RollingBack", "scaling") < STUCK_MS || stable === undefined) return undefined;
-  const { maxUnavailable } = resolveSurge(replicas, settings.maxSurge, settings.maxUnavailable);
-  return Math.max(0, Math.min(stable.size, replicas - to.ready - Math.max(1, maxUnavailable)));
 }

@@ -96,6 +96,25 @@ describe("rule 4: without routes the share of replicas is the share of traffic",
     expect(play.selects()).toBe("all");
   });
 
+  test("on a breach without room for stable the canary makes room, pod by pod", () => {
+    const play = atRest({
+      ...scene,
+      spec: { strategy: { canary: { steps: [{ weight: 75 }, { pause: { for: "1h" } }] } } },
+    });
+    play.deploy("v2");
+    play.run(({ sizes, reason }) => sizes.v2 === 3 && reason === "Pausing");
+    play.ready("v1", 1); // A quota of four pods.
+    play.requests.bad.add("v2");
+    play.until("Reverted").forMs(50_000);
+    expect(play.sizes).toEqual({ v1: 4, v2: 3 });
+    play.forMs(20_000);
+    expect(play.sizes).toEqual({ v1: 4, v2: 2 });
+    play.ready("v1", 2);
+    play.run(({ sizes }) => sizes.v2 === undefined);
+    expect(play.traffic).toEqual({ v1: 1 });
+    expect(play.wrongs).toEqual([]);
+  });
+
   test("without a Service likewise, by sizes", () => {
     const play = atRest({ routes: false, spec: { traffic: undefined } });
     play.deploy("v2");
@@ -108,6 +127,56 @@ describe("rule 4: without routes the share of replicas is the share of traffic",
       "00:00 remove the empty ReplicaSet of revision v2",
     ]);
     expect(play.sizes).toEqual({ v1: 4 });
+  });
+});
+
+describe("rule 4: without routes, going back from a good version takes no capacity away", () => {
+  const scene = { routes: false, spec: { strategy: { canary: { steps: [{ weight: 75 }, { pause: {} }] } } } };
+
+  test.each(["v3", "v1"])("when %s is wanted in mid-release: it goes once stable is there for it", (next) => {
+    const play = atRest(scene);
+    play.deploy("v2");
+    play.run(({ sizes, reason }) => sizes.v2 === 3 && reason === "WaitingForApproval");
+    play.ready("v1", 2);
+    play.deploy(next);
+    play.forMs(50_000);
+    expect(play.sizes).toEqual({ v1: 4, v2: 3 });
+    expect(play.selects()).toBe("all");
+    play.ready("v1");
+    play.run(({ sizes }) => sizes.v2 === undefined);
+    expect(play.wrongs).toEqual([]);
+  });
+
+  test("stable that does not come up holds nothing up for ever: after the deadline half of it is enough", () => {
+    const play = atRest(scene);
+    play.deploy("v2");
+    play.run(({ sizes, reason }) => sizes.v2 === 3 && reason === "WaitingForApproval");
+    play.ready("v1", 2);
+    play.deploy("v1");
+    play.forget().until("Healthy");
+    expect(play.story).toEqual([
+      "00:00 scale revision v1 from 1 to 4 | → Progressing Undone",
+      "01:00 scale revision v2 from 3 to 1",
+      "10:00 let the Service select revision v1",
+      "10:10 scale revision v2 from 1 to 0",
+      "10:10 let the Service select this Rollout's pods | remove the empty ReplicaSet of revision v2",
+      "10:10 → Healthy Healthy",
+    ]);
+  });
+
+  test("out of the bake neither", () => {
+    const play = atRest(scene);
+    play.deploy("v2");
+    play.run(({ reason }) => reason === "WaitingForApproval");
+    play.request("promote:full");
+    play.until("Baking").run(({ sizes }) => sizes.v1 === undefined);
+    play.ready("v1", 2);
+    play.deploy("v1");
+    play.forMs(50_000);
+    expect([play.sizes, play.selects()]).toEqual([{ v1: 4, v2: 4 }, "all"]);
+    play.ready("v1");
+    play.until("Healthy").settles();
+    servesAlone(play, "v1");
   });
 });
 
