@@ -93,6 +93,19 @@ export const PLANTED: readonly Planted[] = [
         return { ...operation, value };
       }),
   ),
+  answers("without routes, pods go before the others are there", (plan, snapshot) => {
+    const { stage, stable, canary, because } = plan.target;
+    if (snapshot.routes.length > 0 || because !== undefined) return plan;
+    return stage === "Stepping" && canary !== undefined
+      ? { ...plan, writes: [...plan.writes, ...scaled(snapshot, stable, 0)] }
+      : plan;
+  }),
+  answers("without routes, what was superseded goes before stable is there", (plan, snapshot) => {
+    const { stage, canary, because } = plan.target;
+    return snapshot.routes.length === 0 && stage === "Returning" && because?.reason === "Superseded"
+      ? { ...plan, writes: [...plan.writes, ...scaled(snapshot, canary, 0)] }
+      : plan;
+  }),
   answers("the old side goes in the hand-over", (plan, snapshot) =>
     plan.target.stage === "HandingOver"
       ? { ...plan, writes: [...plan.writes, ...scaled(snapshot, plan.target.stable, 0)] }

@@ -1,7 +1,9 @@
 import type { KubeObject, ReplicaSet, Route, Service } from "../../../src/api/kubernetes.ts";
 import { ANNOTATION_REQUEST } from "../../../src/api/request.ts";
 import type { Rollout } from "../../../src/api/rollout.ts";
+import { resolveSurge } from "../../../src/core/replicas.ts";
 import { LABEL_REVISION } from "../../../src/core/rollout/names.ts";
+import { isBlameless } from "../../../src/core/rollout/return.ts";
 import { settingsOf } from "../../../src/core/rollout/settings.ts";
 import type { Snapshot } from "../../../src/core/rollout/snapshot.ts";
 import { isRoute } from "../cluster/network.ts";
@@ -124,14 +126,14 @@ function oneStepAtATime(written: Written, ledger: Ledger): string | undefined {
 const FOREIGN_MS = 60_000;
 
 /** What a revision is asked to keep is enough for the share of traffic that it has at this moment. */
-function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string | undefined {
+function capacityForItsShare(written: Written, ledger: Ledger): string | undefined {
+  const { commit, pass } = written;
   const change = sizeChange(commit.object, commit.old, commit.type);
-  if (change === undefined || change.to >= change.from || ledger.sim.scenario.division !== "routes") return undefined;
+  if (change === undefined || change.to >= change.from) return undefined;
+  if (ledger.sim.scenario.division !== "routes") return podsForAllOfIt(written, ledger, change);
   if (pass.plan.target.stage === "RollingBack" || isAskedToGo(pass, ledger) || isResetUnseen(pass, ledger))
     return undefined;
-  const now = ledger.sim.agenda.nowMs;
-  const recent = ledger.sizes.filter((_, i) => (ledger.sizes[i + 1]?.atMs ?? now) >= now - SIZE_MEMORY_MS);
-  const replicas = Math.min(...recent.map(({ size }) => size), pass.snapshot.rollout.spec.replicas ?? 1_000);
+  const replicas = Math.min(wantedSize(ledger), pass.snapshot.rollout.spec.replicas ?? 1_000);
   const { stage, stable } = pass.plan.target;
   if (change.revision === stable && change.to < replicas && (stage === "Stepping" || stage === "HandingOver"))
     return `stable is scaled from ${change.from} to ${change.to} of ${replicas} while a canary is on its way`;
@@ -139,6 +141,40 @@ function capacityForItsShare({ commit, pass }: Written, ledger: Ledger): string 
   const need = Math.ceil(replicas * share - 1e-9);
   if (change.to >= need) return undefined;
   return `${change.revision} has ${(share * 100).toFixed(1)} % of the traffic and is scaled from ${change.from} to ${change.to}; ${need} are needed`;
+}
+
+/** Where traffic follows the pods: ready ones go only where enough of all revisions stay, as the pass saw them. Half is
+ * enough on the way back from a bad one, or from pods that have not come up in time. */
+function podsForAllOfIt({ pass }: Written, ledger: Ledger, change: SizeChange): string | undefined {
+  const { snapshot, plan } = pass;
+  const { rollout } = snapshot;
+  if (isAskedToGo(pass, ledger) || isResetUnseen(pass, ledger)) return undefined;
+  const sets = snapshot.replicaSets.map((set) => ({
+    revision: set.metadata.labels?.[LABEL_REVISION],
+    ready: set.status?.availableReplicas ?? 0,
+    size: set.spec.replicas ?? 0,
+  }));
+  const theirs = snapshot.deployment?.status?.availableReplicas ?? 0;
+  const serving = (sizeOf: (set: (typeof sets)[number]) => number) =>
+    sets.reduce((sum, set) => sum + Math.min(set.ready, sizeOf(set)), theirs);
+  const after = serving((set) => (set.revision === change.revision ? change.to : set.size));
+  if (after >= serving(({ size }) => size)) return undefined;
+  const replicas = Math.min(wantedSize(ledger), rollout.spec.replicas ?? 1_000);
+  const { progressDeadlineMs, maxSurge, maxUnavailable } = settingsOf(rollout);
+  const { because } = plan.target;
+  const isLate = Date.parse(rollout.status?.progress?.markSince ?? "") <= ledger.sim.agenda.nowMs - progressDeadlineMs;
+  const isBad = because !== undefined && (!isBlameless(because) || isLate);
+  const spare = Math.max(1, resolveSurge(replicas, maxSurge, maxUnavailable).maxUnavailable);
+  const needed = isBad ? Math.min(Math.ceil(replicas / 2), replicas - spare) : replicas - spare;
+  if (after >= needed) return undefined;
+  return `${change.revision} is scaled from ${change.from} to ${change.to}, and ${after} ready pods of all stay for ${replicas} wanted; ${needed} are needed`;
+}
+
+/** The smallest size that a write of now may rest on. */
+function wantedSize({ sizes, sim }: Ledger): number {
+  const now = sim.agenda.nowMs;
+  const recent = sizes.filter((_, i) => (sizes[i + 1]?.atMs ?? now) >= now - SIZE_MEMORY_MS);
+  return Math.min(...recent.map(({ size }) => size));
 }
 
 /** With `delete` the pods go with the Rollout. A Deployment that was not taken over yet serves beside ours. */
@@ -174,7 +210,13 @@ function podsGoOnlyOnceDrained({ commit, pass }: Written, ledger: Ledger): strin
   return `the pods of ${change.revision} go ${(idleMs / 1_000).toFixed(1)} s after their last request; drain is ${drainMs / 1_000} s`;
 }
 
-function sizeChange(object: KubeObject, old: KubeObject | undefined, type: string) {
+interface SizeChange {
+  readonly revision: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+function sizeChange(object: KubeObject, old: KubeObject | undefined, type: string): SizeChange | undefined {
   if (object.kind !== "ReplicaSet" || old === undefined) return undefined;
   const revision = object.metadata.labels?.[LABEL_REVISION];
   if (revision === undefined) return undefined;
