@@ -109,6 +109,19 @@ a: [1
     expect(code).toBe(1);
   });
 
+  test("says of aliases that name nothing, or make too much of a text, where they are", async () => {
+    const many = Array.from({ length: 8 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(", ")}]`);
+    const bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x]", ...many].join("\n");
+    const { code, out } = await runOffline(["lint", "-"], { input: `a: 1\n---\na: *nothing\n---\n${bomb}\n` });
+    expect({ code, out }).toEqual({
+      code: 1,
+      out: [
+        "-:3: Unresolved alias (the anchor must be set before the alias): nothing",
+        "-:5: Excessive alias count indicates a resource exhaustion attack\n",
+      ].join("\n"),
+    });
+  });
+
   test("says where there is nothing", async () => {
     expect(await runOffline(["lint"])).toMatchObject({
       code: 1,

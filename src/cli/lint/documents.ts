@@ -32,13 +32,27 @@ export function documentsOf(
       unreadable.push({ file, line, message: (error.message.split("\n")[0] ?? "").replace(/ at line \d+.*$/, "") });
       continue;
     }
-    const value: unknown = document.toJS();
+    const value = contentOf(document);
+    if (value instanceof ReferenceError) {
+      unreadable.push({ file, line: lineAt(document, [], lines), message: value.message });
+      continue;
+    }
     if (value === null || value === undefined) continue; // Nothing between two lines of dashes.
     found.push(...objectsIn(file, document, value, lines, []));
     if (typeof value !== "object" || Array.isArray(value))
       unreadable.push({ file, line: lineAt(document, [], lines), message: "is no object" });
   }
   return { found, unreadable };
+}
+
+/** @returns a ReferenceError where an alias names nothing, or aliases make far more of the text than it is */
+function contentOf(document: Document): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    if (error instanceof ReferenceError) return error;
+    throw error;
+  }
 }
 
 function objectsIn(file: string, document: Document, value: unknown, lines: LineCounter, at: Finding["path"]): Found[] {
