@@ -91,7 +91,16 @@ export function styleFor({ isTerminal, environment }: Pick<Io, "isTerminal" | "e
   };
 }
 
-const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
+const COLOUR = `${String.fromCharCode(27)}\\[[0-9;]*m`;
+const ESCAPES = new RegExp(COLOUR, "g");
+const CONTROLS = new RegExp(`${COLOUR}|(?![\\n\\t])\\p{Cc}`, "gu");
+
+/** What others wrote, a reason or a message, must not steer the terminal of who reads it: what is no letter is told as JSON
+ * has it. Colours stay, as they are ours. */
+export function harmless(text: string): string {
+  const told = (letter: string) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return text.replace(CONTROLS, (found) => (found.length > 1 ? found : told(found)));
+}
 
 /** Letters that a text takes on the screen. */
 export function widthOf(text: string): number {

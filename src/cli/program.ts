@@ -15,7 +15,7 @@ import { versionCommand } from "./commands/version.ts";
 import { whyCommand } from "./commands/why.ts";
 import { CliError, EXIT } from "./errors.ts";
 import { explainError } from "./explain-error.ts";
-import type { Io } from "./io.ts";
+import { harmless, type Io } from "./io.ts";
 import { type GlobalOptions, Session } from "./session.ts";
 
 /** Does what a command is for. Answers with the exit code. */
@@ -103,7 +103,7 @@ function tell(error: unknown, io: Io): number {
   }
   if (io.signal.aborted) return 130;
   const { message, hint, code } = explainError(error);
-  io.err(`Error: ${message}\n${hint === undefined ? "" : `Hint: ${hint}\n`}`);
+  io.err(harmless(`Error: ${message}\n${hint === undefined ? "" : `Hint: ${hint}\n`}`));
   if (io.environment.ZENITH_DEBUG === "1" && error instanceof Error) io.err(`${error.stack}\n`);
   return code;
 }

@@ -1,7 +1,7 @@
 import { systemClock } from "../kube/clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { CliError } from "./errors.ts";
-import { type Io, type Style, styleFor } from "./io.ts";
+import { harmless, type Io, type Style, styleFor } from "./io.ts";
 
 /** What every command takes. */
 export interface GlobalOptions {
@@ -33,12 +33,12 @@ export class Session {
 
   /** Writes lines, each ended. */
   print(...lines: readonly string[]): void {
-    if (lines.length > 0) this.io.out(`${lines.join("\n")}\n`);
+    if (lines.length > 0) this.io.out(`${harmless(lines.join("\n"))}\n`);
   }
 
   /** To people alone: what is piped on must not hold it. */
   note(line: string): void {
-    this.io.err(`${line}\n`);
+    this.io.err(`${harmless(line)}\n`);
   }
 
   warn(line: string): void {

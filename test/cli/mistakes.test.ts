@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { presenceOf } from "../../src/cli/cluster/operator.ts";
 import { explainError } from "../../src/cli/explain-error.ts";
-import { cutTo, styleFor, widthOf } from "../../src/cli/io.ts";
+import { cutTo, harmless, styleFor, widthOf } from "../../src/cli/io.ts";
 import { ApiError, errorOf } from "../../src/kube/errors.ts";
 import { runOffline } from "./terminal.ts";
 
@@ -155,4 +155,23 @@ test("cutTo() counts letters, not colours", () => {
   const text = "\u001b[31mred\u001b[0m and plain";
   expect(widthOf(text)).toBe(13);
   expect(cutTo(text, 5)).toBe("\u001b[31mred\u001b[0m a");
+});
+
+describe("what others wrote", () => {
+  const evil = "\u001b]0;owned\u0007\u001b[2J\r\u009b1A";
+  test("does not steer the terminal, while our colours stay", () => {
+    expect(harmless(`\u001b[31mno\u001b[0m\t${evil}\n`)).toBe(
+      "\u001b[31mno\u001b[0m\t\\u001b]0;owned\\u0007\\u001b[2J\\u000d\\u009b1A\n",
+    );
+  });
+  test("is told as it is by every command, and JSON stays JSON", async () => {
+    const input = JSON.stringify({ apiVersion: "zenith.sh/v1alpha1", kind: "Rollout", metadata: { name: evil } });
+    for (const format of [[], ["-o", "json"], ["-o", "yaml"]]) {
+      const { out } = await runOffline(["lint", "-", ...format], { input });
+      expect(out).not.toMatch(/(?!\n)\p{Cc}/u);
+      if (format[1] === "json") expect(JSON.stringify(JSON.parse(out))).toContain("]0;owned");
+    }
+    const { err } = await runOffline(["get", `${evil}/x`]);
+    expect(err).not.toMatch(/(?!\n)\p{Cc}/u);
+  });
 });

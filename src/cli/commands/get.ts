@@ -5,7 +5,7 @@ import { findOperator, type Presence } from "../cluster/operator.ts";
 import { readRollout, readTree } from "../cluster/rollouts.ts";
 import { TreeWatch, Watch } from "../cluster/watch.ts";
 import { CliError, EXIT } from "../errors.ts";
-import { cutTo } from "../io.ts";
+import { cutTo, harmless } from "../io.ts";
 import type { Bind } from "../program.ts";
 import { FORMATS, formatOf, listOf, renderData } from "../render/data.ts";
 import { renderRollouts } from "../render/rollouts.ts";
@@ -118,7 +118,7 @@ class Screen {
     }
     const up = this.#drawn === 0 ? "" : `\u001b[${this.#drawn}A\u001b[J`;
     // A line that wraps would be two on the way back up.
-    const cut = lines.map((line) => cutTo(line, io.columns()));
+    const cut = lines.map((line) => cutTo(harmless(line), io.columns()));
     io.out(`${up}${cut.join("\n")}\n`);
     this.#drawn = cut.length;
   }
