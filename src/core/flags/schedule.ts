@@ -25,20 +25,28 @@ export type Opening =
     };
 
 /** Whether a ramp may advance at `nowMs`, and if not, why and until when. Pure: what a clock shows in a time zone is a
- * function of the instant.
+ * function of the instant. Some times the API server reads, an offset of 24 hours say, and JavaScript does not: what holds
+ * back until then, or from then on, holds.
  * @throws RangeError where a time zone is unknown */
 export function openingAt(schedule: Schedule | undefined, nowMs: number): Opening {
-  const notBeforeMs = schedule?.notBefore === undefined ? Number.NaN : Date.parse(schedule.notBefore);
-  if (nowMs < notBeforeMs) return closed("NotBefore", `the ramp begins at ${schedule?.notBefore}`, notBeforeMs);
-  const freeze = schedule?.freezes?.find(({ from, to }) => Date.parse(from) <= nowMs && nowMs < Date.parse(to));
+  const notBefore = schedule?.notBefore;
+  if (notBefore !== undefined && !(Date.parse(notBefore) <= nowMs))
+    return closed("NotBefore", `the ramp begins at ${notBefore}`, endOf(notBefore, nowMs));
+  const freeze = schedule?.freezes?.find(({ from, to }) => !(nowMs < Date.parse(from)) && !(Date.parse(to) <= nowMs));
   if (freeze !== undefined) {
     const why = freeze.reason === undefined ? "" : ` (${freeze.reason})`;
-    return closed("Frozen", `frozen until ${freeze.to}${why}`, Date.parse(freeze.to));
+    return closed("Frozen", `frozen until ${freeze.to}${why}`, endOf(freeze.to, nowMs));
   }
   const windows = schedule?.windows ?? [];
   if (windows.length === 0 || windows.some((window) => isWithin(window, nowMs))) return { kind: "open" };
   const untilMs = Math.min(...windows.map((window) => nextOpeningMs(window, nowMs)));
   return closed("OutsideWindows", `outside the windows of the schedule until ${iso(untilMs)}`, untilMs);
+}
+
+/** What cannot be read is looked at again a day on. */
+function endOf(time: string, nowMs: number): number {
+  const ms = Date.parse(time);
+  return Number.isNaN(ms) ? nowMs + DAY_MS : ms;
 }
 
 function closed(reason: Extract<Opening, { kind: "closed" }>["reason"], why: string, untilMs: number): Opening {

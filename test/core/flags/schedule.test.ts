@@ -21,6 +21,24 @@ describe("openingAt()", () => {
       now: "2026-03-02T08:00:00Z",
       open: true,
     },
+    "is closed before a time that the API server could read, and JavaScript cannot": {
+      schedule: { notBefore: "2026-03-02T08:00:00+24:00" },
+      now: "2026-03-02T08:00:00Z",
+      open: false,
+      until: "2026-03-03T08:00:00Z",
+    },
+    "is closed in a freeze whose end cannot be read, once it has begun": {
+      schedule: { freezes: [{ from: "2026-12-20T00:00:00Z", to: "2027-01-04T00:00:00,5Z" }] },
+      now: "2026-12-24T12:00:00Z",
+      open: false,
+      until: "2026-12-25T12:00:00Z",
+    },
+    "is closed in a freeze whose beginning cannot be read, until it ends": {
+      schedule: { freezes: [{ from: "2026-12-20T00:00:00,5Z", to: "2027-01-04T00:00:00Z" }] },
+      now: "2026-12-24T12:00:00Z",
+      open: false,
+      until: "2027-01-04T00:00:00Z",
+    },
     "is closed in a freeze, whatever the windows say": {
       schedule: {
         windows: [{ from: "00:00", to: "24:00" }],
