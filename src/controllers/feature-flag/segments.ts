@@ -1,10 +1,11 @@
 import type { FeatureFlag } from "../../api/feature-flag.ts";
 import type { FlagSegment } from "../../api/flag-segment.ts";
 import { planSegment, segmentsNamed } from "../../core/flags/segment-status.ts";
+import type { Listener } from "../../kube/store.ts";
 import { Mirror } from "../mirror.ts";
 import type { FlagShell } from "./controller.ts";
 
-/** Tells in the status of each FlagSegment how many flags name it. */
+/** Tells in the status of each FlagSegment how many flags and segments name it. */
 export function mirrorSegments(shell: FlagShell): Mirror<FlagSegment> {
   const { flags, segments } = shell.sources;
   const mirror = new Mirror<FlagSegment>({
@@ -14,16 +15,19 @@ export function mirrorSegments(shell: FlagShell): Mirror<FlagSegment> {
     store: segments,
     plan: (segment, nowMs) => {
       const { namespace = "", name } = segment.metadata;
-      return planSegment(segment, flags.byIndex("segment", `${namespace}/${name}`), nowMs);
+      const key = `${namespace}/${name}`;
+      return planSegment(segment, flags.byIndex("segment", key), segments.byIndex("segment", key), nowMs);
     },
   });
-  const named = (flag: FeatureFlag): FlagSegment[] =>
-    segmentsNamed(flag).flatMap((name) => segments.get(flag.metadata.namespace ?? "", name) ?? []);
-  flags.subscribe((type, flag, old) => {
-    const now = type === "deleted" ? [] : segmentsNamed(flag);
+  const named = (user: FeatureFlag | FlagSegment): FlagSegment[] =>
+    segmentsNamed(user).flatMap((name) => segments.get(user.metadata.namespace ?? "", name) ?? []);
+  const lookAtNamed: Listener<FeatureFlag | FlagSegment> = (type, user, old) => {
+    const now = type === "deleted" ? [] : segmentsNamed(user);
     const before = old === undefined ? [] : segmentsNamed(old);
     if (type === "modified" && now.join() === before.join()) return;
-    mirror.look([...named(flag), ...(old === undefined ? [] : named(old))]);
-  });
+    mirror.look([...named(user), ...(old === undefined ? [] : named(old))]);
+  };
+  flags.subscribe(lookAtNamed);
+  segments.subscribe(lookAtNamed);
   return mirror;
 }

@@ -1,4 +1,5 @@
 import type { FeatureFlag } from "../../api/feature-flag.ts";
+import type { FlagSegment } from "../../api/flag-segment.ts";
 import type { KubeObject } from "../../api/kubernetes.ts";
 import { FlagInvalid } from "../../core/flags/invalid.ts";
 import { segmentsNamed } from "../../core/flags/segment-status.ts";
@@ -21,8 +22,8 @@ export const FLAG_INDEXES = {
   },
   rollout: (flag: FeatureFlag): string[] =>
     flag.spec.rolloutRef === undefined ? [] : [`${flag.metadata.namespace ?? ""}/${flag.spec.rolloutRef.name}`],
-  segment: (flag: FeatureFlag): string[] =>
-    segmentsNamed(flag).map((name) => `${flag.metadata.namespace ?? ""}/${name}`),
+  segment: (object: FeatureFlag | FlagSegment): string[] =>
+    segmentsNamed(object).map((name) => `${object.metadata.namespace ?? ""}/${name}`),
   namespace: byNamespace,
 } as const;
 

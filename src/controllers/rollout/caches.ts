@@ -90,7 +90,7 @@ export function makeStores({ gates }: Extent): { readonly sources: Sources; read
     autoscalers: cache<HorizontalPodAutoscaler>(TYPES.autoscalers, { target: byScaleTarget }),
     // A cluster that is upgraded may get their definitions after the operator.
     flags: cache<FeatureFlag>(TYPES.flags, FLAG_INDEXES, { optional: true, managers: writers }),
-    segments: cache<FlagSegment>(TYPES.segments, {}, { optional: true }),
+    segments: cache<FlagSegment>(TYPES.segments, { segment: FLAG_INDEXES.segment }, { optional: true }),
     kills: cache<KillSwitch>(TYPES.kills, { namespace: byNamespace }, { optional: true }),
     ...(gates ? { configMaps: cache<ConfigMap>(TYPES.configMaps, {}, { labelSelector: LABEL_GATE }) } : {}),
     routes: new Map(ROUTES.map((type) => [type.kind, cache<Route>(type, {}, { optional: true, managers: writers })])),

@@ -183,6 +183,25 @@ describe("FlagController", () => {
     );
   });
 
+  test("a segment that only another segment names is in use", async () => {
+    const segment = (name: string, spec: FlagSegment["spec"]) =>
+      ({
+        apiVersion: "zenith.sh/v1alpha1",
+        kind: "FlagSegment",
+        metadata: { name, namespace: "shop", resourceVersion: String(++version), generation: 1 },
+        spec,
+      }) as FlagSegment;
+    const said = (name: string) => sources.segments.get("shop", name)?.status?.conditions?.[0];
+    sources.segments.set(segment("staff", { included: ["ann"] }));
+    start();
+    await eventually("nobody names it", () => said("staff")?.reason === "Unused");
+    sources.segments.set(segment("europe", { when: [{ segment: "staff" }] }));
+    await eventually("it is in use", () => said("staff")?.reason === "InUse");
+    expect(said("staff")?.message).toBe("1 segment names it");
+    sources.segments.remove(atVersion(sources.segments.get("shop", "europe") as FlagSegment, 9_999));
+    await eventually("nobody names it any more", () => said("staff")?.reason === "Unused");
+  });
+
   test("nothing is asked about a flag that was deleted while its status was written", async () => {
     let asked = 0;
     const ask = async () => ({ server: `a${asked++}`, flagSets: {} });
