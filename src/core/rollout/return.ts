@@ -59,7 +59,12 @@ function returnBySizes(world: World, because: Because): Target {
   const needed = patienceMs > 0 ? replicasThatServe(world) : Math.ceil(world.replicas / 2);
   const enough = (stable?.ready ?? 0) >= needed || (canary?.ready ?? 0) === 0;
   const target = returnTarget(world, because, enough ? "pinned" : "back");
-  if (!enough) return { ...target, sizes: { ...target.sizes, ...roomForStable(world) }, checkAgainInMs: 5_000 };
+  if (!enough) {
+    const message = `${target.message}; waiting for stable pods: ${stable?.ready ?? 0} of ${needed} ready`;
+    const isSaid = target.mark === "stranded";
+    const sizes = { ...target.sizes, ...roomForStable(world) };
+    return { ...target, ...(isSaid ? {} : { message }), sizes, checkAgainInMs: 5_000 };
+  }
   if (settings.service !== undefined && selects !== stable?.hash) return target;
   if (canary === undefined || (canary.pods === 0 && canary.size === 0)) return returned(world, because);
   // A Service keeps the canary from requests: it can drain while stable comes up. Without one only its end does.

@@ -142,6 +142,7 @@ describe("rule 4: without routes, going back from a good version takes no capaci
     play.forMs(50_000);
     expect(play.sizes).toEqual({ v1: 4, v2: 3 });
     expect(play.selects()).toBe("all");
+    expect(play.status.message).toMatch(/^going back to stable: .*; waiting for stable pods: 2 of 3 ready$/);
     play.ready("v1");
     play.run(({ sizes }) => sizes.v2 === undefined);
     expect(play.wrongs).toEqual([]);
