@@ -4,10 +4,12 @@ import type { World } from "./world.ts";
 
 /** What may go wrong with one write: decided as it is sent. */
 export const WRITE_FAULTS = ["conflict", "errorBefore", "errorAfter", "crashBefore", "crashAfter"] as const;
-export type WriteFault = (typeof WRITE_FAULTS)[number];
+/** The leader falls asleep as it sends a write, another takes the Lease, and the old one wakes up and goes on. */
+export const TWO_LEADERS = "twoLeaders";
+export type WriteFault = (typeof WRITE_FAULTS)[number] | typeof TWO_LEADERS;
 
 export function isWriteFault(name: string): name is WriteFault {
-  return (WRITE_FAULTS as readonly string[]).includes(name);
+  return name === TWO_LEADERS || (WRITE_FAULTS as readonly string[]).includes(name);
 }
 
 /** Something that befalls what is simulated, the cluster, or its operator. False where it cannot happen now. */

@@ -41,6 +41,8 @@ export interface Hooks {
   readonly onWrite: (pass: Pass, write: Write | "status", sent: "sending" | "done" | "unanswered" | "failed") => void;
   readonly onCrash: (why: string) => void;
   readonly plan: typeof planRollout;
+  /** What of a write of status is really sent. */
+  readonly send: (operations: readonly JsonPatchOperation[]) => readonly JsonPatchOperation[];
 }
 
 /** One process of the operator: the real plan, within a shell that gathers and acts as the real one does. */
@@ -73,6 +75,11 @@ export class Operator {
     this.#rng = world.rng;
     this.#hooks = world.hooks;
     world.api.onCommit((commit) => this.caches?.take(commit));
+  }
+
+  /** Whether another leads by now. */
+  isLate({ process }: Pass): boolean {
+    return process !== this.#process;
   }
 
   get alive(): boolean {
@@ -186,6 +193,7 @@ export class Operator {
     }
     const patienceMs = this.#patienceMs(plan);
     const error = yield* this.#act(patienceMs > 0 ? { ...pass, plan: withoutStatus(plan) } : pass);
+    if (this.isLate(pass)) return; // What it would remember is another's now.
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed = undefined;
       this.#putBack(readings);
@@ -252,7 +260,7 @@ export class Operator {
           { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
           { op: "add", path: "/status", value },
         ];
-        const send = () => this.#api.patch(OPERATOR, refTo(rollout), operations, "status");
+        const send = () => this.#api.patch(OPERATOR, refTo(rollout), this.#hooks.send(operations), "status");
         const object = (yield* this.#send(pass, "status", send)) as Rollout;
         written.push({ ref: refTo(object), version: object.metadata.resourceVersion ?? "0" });
       } catch (cause) {
@@ -260,7 +268,7 @@ export class Operator {
         error ??= cause;
       }
     }
-    if (written.length > 0) this.#pending = written;
+    if (written.length > 0 && !this.isLate(pass)) this.#pending = written;
     return error;
   }
 
@@ -270,7 +278,11 @@ export class Operator {
     write: Write | "status",
     send: () => KubeObject | undefined,
   ): Generator<number, KubeObject | undefined> {
-    const fault = this.#hooks.fault();
+    const fault = this.isLate(pass) ? undefined : this.#hooks.fault();
+    if (fault === "twoLeaders") {
+      this.#fallAsleep();
+      yield 0; // Goes on once it has woken.
+    }
     if (fault === "crashBefore") {
       this.crash(fault, this.#rng.int(500, 20_000));
       yield 0; // The generator is dropped here.
@@ -292,6 +304,23 @@ export class Operator {
     }
     if (fault === "errorAfter") throw refuse("timeout", "no answer came");
     return object;
+  }
+
+  /** Another leads, and knows nothing of what is left of this pass. */
+  #fallAsleep(): void {
+    const asleep = this.#running;
+    this.crash("asleep, until another leads", this.#rng.int(200, 20_000));
+    if (asleep !== undefined) this.#agenda.after(this.#rng.int(1_000, 90_000), () => this.#wakeLate(asleep));
+  }
+
+  /** Does what is left of a pass, step by step: each write rests on what was read before the sleep. */
+  #wakeLate(asleep: Generator<number, void>): void {
+    try {
+      const { done, value } = asleep.next();
+      if (done !== true) this.#agenda.after(value, () => this.#wakeLate(asleep));
+    } catch (error) {
+      if (!isApiError(error)) throw error;
+    }
   }
 
   #apply(write: Write): KubeObject | undefined {

@@ -8,11 +8,11 @@ import { planRollout, type RolloutPlan } from "../../src/core/rollout/plan.ts";
 import type { Snapshot } from "../../src/core/rollout/snapshot.ts";
 import type { Routers } from "../../src/core/rollout/world.ts";
 import type { TrafficRouter } from "../../src/core/routing.ts";
+import type { Mistake } from "./run.ts";
 
-/** A mistake, put around the real plan: what it is shown, what it answers, or how its routers write. */
-export interface Planted {
+/** A mistake: what the real plan is shown, what it answers, how its routers write, or what is sent. */
+export interface Planted extends Mistake {
   readonly name: string;
-  readonly plan: typeof planRollout;
 }
 
 /** What the mistakes are found by: a simulation that finds none of them would say nothing about the plan either. */
@@ -163,6 +163,10 @@ export const PLANTED: readonly Planted[] = [
       (write) => plan.target.stage !== "Leaving" || !("ref" in write) || write.ref.kind !== "Service",
     ),
   })),
+  {
+    name: "status is written without a resourceVersion",
+    send: (operations) => operations.filter(({ path }) => path !== "/metadata/resourceVersion"),
+  },
 ];
 
 /** Where the search of a test begins: the seeds that found the slower ones last. Should they find them no more, others do. */
@@ -170,6 +174,7 @@ export const FOUND_AT: Readonly<Record<string, number>> = {
   "an outage of Prometheus is taken for health": 38,
   "does not hear an abort": 20,
   "does not hear a pause": 105,
+  "status is written without a resourceVersion": 133, // Only where two lead at once.
 };
 
 /** Another answer than the plan gave. */

@@ -1,16 +1,24 @@
+import type { JsonPatchOperation } from "../../src/api/kubernetes.ts";
 import type { planRollout } from "../../src/core/rollout/plan.ts";
 import { WRITE_FAULTS } from "./faults.ts";
-import { Frame, type Goal, goalOf, type Outcome } from "./frame.ts";
+import { Frame, type Goal, goalOf, type Outcome, twoLeadersOf } from "./frame.ts";
 import { HAPPENINGS, NAMES, STAGES } from "./happenings.ts";
 import { Ledger } from "./invariants/ledger.ts";
 import { settled } from "./invariants/settled.ts";
-import { OPERATOR } from "./operator.ts";
+import { type Hooks, OPERATOR } from "./operator.ts";
 import { image } from "./scenario.ts";
 import { Simulation } from "./simulation.ts";
 
+/** A mistake, put around the real plan, or between it and the API server. */
+export interface Mistake {
+  readonly plan?: typeof planRollout;
+  /** Of a write of status. */
+  readonly send?: (operations: readonly JsonPatchOperation[]) => readonly JsonPatchOperation[];
+}
+
 /** Plays one seed from beginning to end. */
-export async function play(seed: number, plan?: typeof planRollout): Promise<Outcome> {
-  return await new Run(seed, plan).play();
+export async function play(seed: number, mistake: Mistake = {}): Promise<Outcome> {
+  return await new Run(seed, mistake).play();
 }
 
 class Run {
@@ -19,21 +27,22 @@ class Run {
   readonly #goals: readonly Goal[];
   readonly #frame: Frame<Simulation>;
 
-  constructor(seed: number, plan: typeof planRollout | undefined) {
-    const hooks = {
+  constructor(seed: number, mistake: Mistake) {
+    const hooks: Partial<Hooks> = {
+      ...mistake,
       fault: () => this.#frame.writeFault(),
-      onPass: (pass: Parameters<Ledger["onPass"]>[0]) => {
+      onPass: (pass) => {
         this.#frame.looked();
         this.#ledger.onPass(pass);
       },
-      onWrite: (...args: Parameters<Ledger["onWrite"]>) => this.#ledger.onWrite(...args),
-      onCrash: (why: string) => {
+      onWrite: (...args) => this.#ledger.onWrite(...args),
+      onCrash: (why) => {
         this.#sim.story.tell("operator", `crashes: ${why}`);
         this.#ledger.onCrash();
       },
     };
     const first = goalOf(seed, NAMES, STAGES);
-    this.#sim = new Simulation(seed, hooks, first.stage === "Leaving", plan);
+    this.#sim = new Simulation(seed, hooks, first.stage === "Leaving");
     this.#ledger = new Ledger(this.#sim);
     this.#goals = this.#draw(first);
     this.#frame = this.#framed(seed);
@@ -56,7 +65,7 @@ class Run {
       world: sim,
       ledger: this.#ledger,
       happenings: HAPPENINGS,
-      goals: this.#goals,
+      goals: [...this.#goals, ...twoLeadersOf(seed, STAGES)],
       tempo: {
         likely: (stage) => (sim.rollout === undefined ? 0 : isLeaving(stage) ? 1 : lasts(stage) ? 0.4 : 0.8),
         withinMs: (stage) => (isLeaving(stage) ? 20 : 800),

@@ -17,8 +17,8 @@ test("the first seeds break no invariant", async () => {
 });
 
 describe("a planted mistake is found:", () => {
-  test.each(PLANTED)("$name", async ({ name, plan }) => {
-    expect(await firstBroken((seed) => play(seed, plan), 200, FOUND_AT[name])).toMatchObject({
+  test.each(PLANTED)("$name", async ({ name, ...mistake }) => {
+    expect(await firstBroken((seed) => play(seed, mistake), 200, FOUND_AT[name])).toMatchObject({
       violation: { invariant: expect.stringMatching(/^I\d+$/) },
     });
   });

@@ -25,7 +25,7 @@ export class Simulation extends World {
   /** Image by revision, as far as it was ever written. */
   readonly images = new Map<string, string>();
 
-  constructor(seed: number, hooks: Partial<Hooks>, leaves: boolean, plan: typeof planRollout = planRollout) {
+  constructor(seed: number, hooks: Partial<Hooks>, leaves: boolean) {
     super(seed);
     this.scenario = scenarioOf(this.rng.fork(), leaves);
     const { scenario, agenda, api } = this;
@@ -42,12 +42,20 @@ export class Simulation extends World {
       traffic: () => this.traffic(),
       perSecond: scenario.perSecond,
     });
+    const none: Hooks = {
+      fault: () => undefined,
+      onPass: () => {},
+      onWrite: () => {},
+      onCrash: () => {},
+      plan: planRollout,
+      send: (operations) => operations,
+    };
     this.operator = new Operator({
       agenda,
       api,
       prometheus: this.prometheus,
       rng: this.rng.fork(),
-      hooks: { fault: () => undefined, onPass: () => {}, onWrite: () => {}, onCrash: () => {}, plan, ...hooks },
+      hooks: { ...none, ...hooks },
     });
     const { rollout, deployment, service, routes, autoscaler } = scenario;
     const others = [deployment, service, ...routes, autoscaler].filter((object) => object !== undefined);

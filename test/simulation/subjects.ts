@@ -1,3 +1,4 @@
+import { TWO_LEADERS } from "./faults.ts";
 import { FLAG_NAMES, FLAG_STAGES } from "./flags/happenings.ts";
 import { PLANTED_IN_FLAGS } from "./flags/planted.ts";
 import { playFlag } from "./flags/run.ts";
@@ -22,15 +23,15 @@ export type SubjectName = "rollouts" | "flags";
 
 export const SUBJECTS: Readonly<Record<SubjectName, Subject>> = {
   rollouts: {
-    names: NAMES,
+    names: [...NAMES, TWO_LEADERS],
     stages: STAGES,
     impossible: ["deleteCanaryService × Starting"], // It is made for the first canary.
     kept: new URL("kept-seeds.json", import.meta.url),
     play: (seed) => play(seed),
-    planted: PLANTED.map(({ name, plan }) => ({ name, play: (seed) => play(seed, plan) })),
+    planted: PLANTED.map(({ name, ...mistake }) => ({ name, play: (seed) => play(seed, mistake) })),
   },
   flags: {
-    names: FLAG_NAMES,
+    names: [...FLAG_NAMES, TWO_LEADERS],
     stages: FLAG_STAGES,
     impossible: ["statusLost × Starting", "othersWriteStatus × Starting"], // There is none yet.
     kept: new URL("flags/kept-seeds.json", import.meta.url),

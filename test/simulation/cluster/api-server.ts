@@ -61,6 +61,8 @@ export class ApiServer {
     const metadata = { ...given.metadata, uid, creationTimestamp, generation: 1, resourceVersion: this.#next() };
     const object = defaulted({ ...given, metadata });
     this.#commit({ type: "added", object, old: undefined, actor, atMs: this.#agenda.nowMs });
+    for (const owner of metadata.ownerReferences ?? [])
+      if (!this.#uids().has(owner.uid)) this.#agenda.after(300, () => this.#collect(owner.uid)); // Born after its owner went.
     return object;
   }
 
@@ -126,7 +128,7 @@ export class ApiServer {
 
   /** What has lost all its owners goes; what has one left loses the reference. */
   #collect(uid: string): void {
-    const alive = new Set([...this.#objects.values()].flatMap((of) => [...of.values()].map((o) => o.metadata.uid)));
+    const alive = this.#uids();
     for (const object of [...this.#objects.values()].flatMap((of) => [...of.values()])) {
       const owners = object.metadata.ownerReferences ?? [];
       if (!owners.some((owner) => owner.uid === uid)) continue;
@@ -139,6 +141,10 @@ export class ApiServer {
           metadata: { ...object.metadata, ownerReferences: kept },
         });
     }
+  }
+
+  #uids(): ReadonlySet<string | undefined> {
+    return new Set([...this.#objects.values()].flatMap((of) => [...of.values()].map((o) => o.metadata.uid)));
   }
 
   #next(): string {

@@ -56,6 +56,14 @@ export class FlagLedger {
       this.#answeredMs = pass.snapshot.nowMs;
   }
 
+  /** A write of a leader that slept rests on what it saw before. */
+  late(pass: FlagPass, write: () => void): void {
+    const mine = this.#pass;
+    this.#pass = pass;
+    write();
+    this.#pass = mine;
+  }
+
   onCrash(): void {
     this.#pass = undefined;
     this.#harm = undefined;

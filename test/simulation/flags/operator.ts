@@ -4,6 +4,7 @@ import { FlagController } from "../../../src/controllers/feature-flag/controller
 import type { FlagPlan, planFlag } from "../../../src/core/flags/control/plan.ts";
 import type { FlagSnapshot } from "../../../src/core/flags/control/snapshot.ts";
 import { type Clock, sleepOn } from "../../../src/kube/clock.ts";
+import { ApiError } from "../../../src/kube/errors.ts";
 import type { EventRecorder } from "../../../src/kube/events.ts";
 import { Resources, resourceType } from "../../../src/kube/resource.ts";
 import type { ApiClient, ApiRequest } from "../../../src/kube/transport.ts";
@@ -30,6 +31,8 @@ export interface FlagHooks {
   /** Deciding threw, or something else that is never to be. */
   readonly onBroken: (message: string) => void;
   readonly plan: typeof planFlag;
+  /** A write that comes late, and the pass that it comes from. */
+  readonly late: (pass: FlagPass, write: () => void) => void;
   /** What of a write is really sent. */
   readonly send: (operations: readonly JsonPatchOperation[]) => readonly JsonPatchOperation[];
 }
@@ -54,7 +57,9 @@ export class FlagOperator {
     const caches = new Caches(agenda, api, rng.fork(), () => {}, flagStoresOf);
     this.caches = caches;
     const clock = clockOf(agenda, lives);
-    const client = { request: (request: ApiRequest) => this.#send(request, lives) } as unknown as ApiClient;
+    let last: FlagPass | undefined;
+    const late = (write: () => void) => (last === undefined ? write() : hooks.late(last, write));
+    const client = { request: (request: ApiRequest) => this.#send(request, { lives, late }) } as unknown as ApiClient;
     new FlagController({
       sources: caches.sources,
       resources: new Resources(client),
@@ -66,7 +71,9 @@ export class FlagOperator {
       concurrency: 1,
       plan: (snapshot) => {
         const plan = hooks.plan(snapshot);
-        if (lives()) hooks.onPass({ snapshot, plan });
+        if (!lives()) return plan;
+        last = { snapshot, plan };
+        hooks.onPass(last);
         return plan;
       },
     }).start();
@@ -84,13 +91,13 @@ export class FlagOperator {
   }
 
   /** One write, and what may happen to it: lost before or after it took effect, or the process with it. */
-  #send(request: ApiRequest, lives: () => boolean): Promise<KubeObject> {
+  #send(request: ApiRequest, { lives, late }: Process): Promise<KubeObject> {
     const { agenda, rng } = this.#world;
     return new Promise((resolve, reject) => {
       agenda.after(rng.int(2, 25), () => {
         if (!lives()) return;
         try {
-          const object = this.#arrive(request);
+          const object = this.#arrive(request, late);
           agenda.after(rng.int(1, 10), () => {
             if (object !== undefined && lives()) resolve(object);
           });
@@ -102,22 +109,43 @@ export class FlagOperator {
   }
 
   /** @returns undefined where the process did not live to see the answer */
-  #arrive({ path, body }: ApiRequest): KubeObject | undefined {
+  #arrive({ path, body }: ApiRequest, late: Process["late"]): KubeObject | undefined {
     const { api, rng, hooks } = this.#world;
+    const patch = () => api.patch(OPERATOR, refAt(path), hooks.send(body as JsonPatchOperation[]), "status");
     const fault = hooks.fault();
+    if (fault === "twoLeaders") {
+      this.crash("asleep, until another leads", rng.int(200, 20_000));
+      this.#world.agenda.after(rng.int(1_000, 90_000), () => late(() => refusable(patch)));
+      return undefined;
+    }
     if (fault === "crashBefore") {
       this.crash(fault, rng.int(500, 20_000));
       return undefined;
     }
     if (fault === "errorBefore") throw refuse("server", "the API server is not available");
     if (fault === "conflict") throw refuse("conflict", "the object has been modified");
-    const object = api.patch(OPERATOR, refAt(path), hooks.send(body as JsonPatchOperation[]), "status");
+    const object = patch();
     if (fault === "crashAfter") {
       this.crash(fault, rng.int(500, 20_000));
       return undefined;
     }
     if (fault === "errorAfter") throw refuse("timeout", "no answer came");
     return object;
+  }
+}
+
+interface Process {
+  readonly lives: () => boolean;
+  /** Does what comes of this process after another leads. */
+  readonly late: (write: () => void) => void;
+}
+
+/** Nobody is left who would hear the refusal. */
+function refusable(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
   }
 }
 

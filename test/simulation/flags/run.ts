@@ -2,7 +2,7 @@ import type { JsonPatchOperation } from "../../../src/api/kubernetes.ts";
 import { ANNOTATION_REQUEST } from "../../../src/api/request.ts";
 import type { planFlag } from "../../../src/core/flags/control/plan.ts";
 import { WRITE_FAULTS } from "../faults.ts";
-import { Frame, type Goal, goalOf, type Outcome, type Violation } from "../frame.ts";
+import { Frame, type Goal, goalOf, type Outcome, twoLeadersOf, type Violation } from "../frame.ts";
 import { OPERATOR } from "../operator.ts";
 import { FLAG_HAPPENINGS, FLAG_NAMES, FLAG_STAGES } from "./happenings.ts";
 import { FlagLedger } from "./ledger.ts";
@@ -43,6 +43,7 @@ class FlagRun {
         this.#sim.story.tell("operator", `crashes: ${why}`);
         this.#ledger.onCrash();
       },
+      late: (pass, write) => this.#ledger.late(pass, write),
       onBroken: (message) => this.#ledger.violate("F8", message),
     });
     const { rng, api } = this.#sim;
@@ -69,7 +70,7 @@ class FlagRun {
       world: sim,
       ledger: this.#ledger,
       happenings: FLAG_HAPPENINGS,
-      goals: this.#goals,
+      goals: [...this.#goals, ...twoLeadersOf(seed, FLAG_STAGES)],
       tempo: {
         likely: () => 0.5,
         withinMs: (stage) => (stage === "Starting" ? 5 : 400),

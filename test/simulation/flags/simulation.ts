@@ -31,6 +31,7 @@ export class FlagSimulation extends World {
       onPass: () => {},
       onCrash: () => {},
       onBroken: () => {},
+      late: (_pass, write) => write(),
       plan: planFlag,
       send: (operations) => operations,
     };

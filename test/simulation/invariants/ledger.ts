@@ -35,6 +35,9 @@ export class Ledger {
   /** Whether someone deleted pods of a Rollout that was going already: in a namespace that goes it is the same to see, and
    * there nothing can be made anew. */
   lostWhileLeaving = false;
+  /** What a leader that slept made once its Rollout was gone. Nothing can refuse a create, and the Deployment owns it as well,
+   * so that it is not collected: a Rollout of that name takes it in. */
+  readonly lateBirths = new Set<string>();
   /** When each of others' writes to an object came, by kind and name. */
   readonly foreignMs = new Map<string, number>();
   /** By object: the version that a write made whose answer was lost. */
@@ -102,6 +105,8 @@ export class Ledger {
       for (const { object } of this.#commits)
         this.unanswered.set(nameOf(object), Number(object.metadata.resourceVersion));
     for (const commit of this.#commits) {
+      if (commit.type === "added" && this.sim.operator.isLate(pass) && this.sim.rollout === undefined)
+        this.lateBirths.add(nameOf(commit.object));
       for (const [invariant, check] of Object.entries(ON_WRITE)) {
         const wrong = check({ pass, write, commit }, this);
         if (wrong !== undefined) this.violate(invariant, wrong);

@@ -34,7 +34,10 @@ function isHeldForGood({ rollout, images, health }: Simulation): boolean {
 }
 
 /** After the Rollout is gone nothing of it is left, but the pods that it was told to keep. */
-function leftBehind({ api, scenario, pods }: Simulation, { sizes, lostWhileLeaving }: Ledger): string[] {
+function leftBehind(
+  { api, scenario, pods, images }: Simulation,
+  { sizes, lostWhileLeaving, lateBirths }: Ledger,
+): string[] {
   const wrong: string[] = [];
   const policy = scenario.rollout.spec.onDelete ?? (scenario.adopts ? "handBack" : "delete");
   // A Deployment whose pods were kept stays at 0, and says so to who takes them in again.
@@ -52,10 +55,13 @@ function leftBehind({ api, scenario, pods }: Simulation, { sizes, lostWhileLeavi
     ...routesAtRest(api.list("HTTPRoute"), scenario.routes),
     ...routesAtRest(api.list("GRPCRoute"), scenario.routes),
   );
-  const ours = api.list<ReplicaSet>("ReplicaSet").filter(({ metadata }) => metadata.labels?.[LABEL_ROLLOUT]);
+  const ours = api
+    .list<ReplicaSet>("ReplicaSet")
+    .filter((set) => set.metadata.labels?.[LABEL_ROLLOUT] && !lateBirths.has(nameOf(set)));
   const keeps = policy === "keep" || (policy === "handBack" && !isUp(api.find<Deployment>("Deployment", "web")));
   if (ours.length > (keeps ? 1 : 0)) wrong.push(`${ours.map(nameOf).join()} is left`);
-  const asked = sizes.at(-1)?.size !== 0 && !lostWhileLeaving;
+  const begun = scenario.adopts || images.size > 0; // Deleted before anything was made, it leaves nothing.
+  const asked = begun && sizes.at(-1)?.size !== 0 && !lostWhileLeaving;
   if (policy !== "delete" && asked && ![...pods.all.values()].some(({ ready }) => ready))
     wrong.push("nothing serves any more");
   return wrong;
