@@ -1,4 +1,6 @@
 import { askedOf } from "../../requests.ts";
+import { percent, weightAt } from "../../steps.ts";
+import { resumedAt } from "../../walk.ts";
 import type { FlagWorld } from "./world.ts";
 
 /** What a person has asked for since the last pass, and how it was answered. */
@@ -32,7 +34,8 @@ type Answer = Partial<FlagOrders> & { readonly result: "accepted" };
 function answerTo(world: FlagWorld, verb: string, argument: string | undefined): Answer | string {
   switch (verb) {
     case "promote":
-      return notOnItsWay(world) ?? accepted(argument === "full" ? { promoteFull: true } : { promote: true });
+      if (argument === "full") return notOnItsWay(world) ?? accepted({ promoteFull: true });
+      return notOnItsWay(world) ?? tooEarly(world) ?? accepted({ promote: true });
     case "pause":
     case "resume":
       return world.ramp === undefined ? "nothing rises by itself here" : accepted({ pause: verb === "pause" });
@@ -56,4 +59,13 @@ function notOnItsWay({ ramp, override, kills, begunMs, status, settings }: FlagW
   const onItsWay =
     ramp !== undefined && settings.enabled && begunMs !== undefined && status.progress?.promoted !== true;
   return onItsWay ? undefined : "no ramp is on its way";
+}
+
+/** Why there is no wait to go past: the users of the step are not treated yet, and nothing of them was judged. */
+function tooEarly({ ramp, status, presentBp }: FlagWorld): string | undefined {
+  if (ramp?.kind !== "steps") return undefined;
+  const at = resumedAt(ramp.steps, status, presentBp);
+  const weightBp = at === undefined ? presentBp : weightAt(ramp.steps, at);
+  if (weightBp <= presentBp) return undefined;
+  return `${percent(weightBp)} of the users are not treated yet; promote once they are, or use promote:full`;
 }

@@ -143,6 +143,21 @@ describe("promote", () => {
     expect([play.phase, play.treated]).toEqual(["Paused", 50]);
   });
 
+  test("before the users of its step are treated is refused, and skips no judging of theirs", () => {
+    const play = new FlagPlay();
+    play.prometheus = "unreachable";
+    play.perSecond = 1;
+    play.forMs(60_000);
+    play.request("promote");
+    play.pass();
+    expect(result(play)).toBe(
+      "refused: 5 % of the users are not treated yet; promote once they are, or use promote:full",
+    );
+    play.prometheus = "answers";
+    play.forMs(20 * 60_000);
+    expect([play.treated, play.reason]).toEqual([5, "TooFewRequests"]);
+  });
+
   test("full goes all the way, unjudged; in the bake it is judged", () => {
     const play = at25();
     play.errors = { on: 0.05, off: 0.001 };
