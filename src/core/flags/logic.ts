@@ -39,15 +39,13 @@ function isChoice(logic: Logic): logic is { readonly if: readonly Logic[] } {
   return typeof logic === "object" && logic !== null && "if" in logic;
 }
 
-const sizes = new WeakMap<object, number>();
-
-/** How many operators it has. Parts that are used twice count twice, as they are written out twice. */
-export function operatorsIn(logic: Logic): number {
+/** How many operators it has. Parts that are used twice count twice, as they are written out twice, but are counted once. */
+export function operatorsIn(logic: Logic, sizes = new Map<object, number>()): number {
   if (typeof logic !== "object" || logic === null) return 0;
   const known = sizes.get(logic);
   if (known !== undefined) return known;
   const children: readonly Logic[] = Array.isArray(logic) ? logic : Object.values(logic);
-  const size = children.reduce((sum: number, child) => sum + operatorsIn(child), Array.isArray(logic) ? 0 : 1);
+  const size = children.reduce((sum: number, child) => sum + operatorsIn(child, sizes), Array.isArray(logic) ? 0 : 1);
   sizes.set(logic, size);
   return size;
 }
