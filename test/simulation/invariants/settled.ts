@@ -15,7 +15,7 @@ import { pinOf } from "./routes.ts";
 /** What must hold once faults have stopped and all has come to rest. */
 export function settled(sim: Simulation, ledger: Ledger, quiet: boolean): Violation[] {
   const { rollout } = sim;
-  if (!quiet && isHeldForGood(sim)) return [];
+  if (lacksPodsForGood(sim) || (!quiet && isAsBad(sim))) return [];
   if (!quiet) {
     const { phase, message } = rollout?.status ?? {};
     return [{ invariant: "I12", message: `an hour after the last fault there is no rest: ${phase}, ${message}` }];
@@ -24,13 +24,19 @@ export function settled(sim: Simulation, ledger: Ledger, quiet: boolean): Violat
   return found.map((message) => ({ invariant: rollout === undefined ? "I13" : "I14", message }));
 }
 
-/** A release may be held for as long as nobody does anything: where stable is as bad as its canary, or where pods of the
- * canary were lost for good after its deadline. */
-function isHeldForGood({ rollout, images, health }: Simulation): boolean {
-  const { stable, canary, message = "" } = rollout?.status ?? {};
-  const of = (revision: string | undefined) => health[images.get(revision ?? "") ?? ""];
-  const alike = (of(stable?.revision)?.errorRate ?? 0) > 0.1 && (of(canary?.revision)?.errorRate ?? 0) > 0.1;
-  return alike || (of(canary?.revision)?.comesUp === "half" && message.includes("canary pods"));
+/** A release is held for as long as stable is as bad as its canary, and nobody does anything. */
+function isAsBad({ rollout, images, health }: Simulation): boolean {
+  const { stable, canary } = rollout?.status ?? {};
+  const isBad = (revision = "") => (health[images.get(revision) ?? ""]?.errorRate ?? 0) > 0.1;
+  return isBad(stable?.revision) && isBad(canary?.revision);
+}
+
+/** Pods that its canary lost, or that an autoscaler asked for, after the deadline of its step was met: what does not come up
+ * then holds a release for good. */
+function lacksPodsForGood({ rollout, images, health }: Simulation): boolean {
+  const { canary, phase, message = "" } = rollout?.status ?? {};
+  const comesUp = health[images.get(canary?.revision ?? "") ?? ""]?.comesUp;
+  return comesUp === "half" && phase === "Progressing" && message.includes("canary pods");
 }
 
 /** After the Rollout is gone nothing of it is left, but the pods that it was told to keep. */
