@@ -44,7 +44,7 @@ class Run {
     const first = goalOf(seed, NAMES, STAGES);
     this.#sim = new Simulation(seed, hooks, first.stage === "Leaving");
     this.#ledger = new Ledger(this.#sim);
-    this.#goals = this.#draw(first);
+    this.#goals = [...this.#draw(first), ...this.#twoLeaders(seed)];
     this.#frame = this.#framed(seed);
     this.#sim.api.onCommit(({ object, actor, type }) => {
       if (actor === OPERATOR) this.#frame.wrote();
@@ -65,7 +65,7 @@ class Run {
       world: sim,
       ledger: this.#ledger,
       happenings: HAPPENINGS,
-      goals: [...this.#goals, ...twoLeadersOf(seed, STAGES)],
+      goals: this.#goals,
       tempo: {
         likely: (stage) => (sim.rollout === undefined ? 0 : isLeaving(stage) ? 1 : lasts(stage) ? 0.4 : 0.8),
         withinMs: (stage) => (isLeaving(stage) ? 20 : 800),
@@ -97,6 +97,13 @@ class Run {
     const leaving =
       first.stage === "Leaving" || rng.chance(0.1) ? [{ name: "deleteRollout", stage: rng.pick(STAGES) }] : [];
     return [first, ...leaving, ...more.filter(({ name }) => name !== "deleteRollout")];
+  }
+
+  /** Only what is deleted leaves. */
+  #twoLeaders(seed: number): Goal[] {
+    const goals = twoLeadersOf(seed, STAGES);
+    const isLeaving = goals.some(({ stage }) => stage === "Leaving");
+    return isLeaving ? [{ name: "deleteRollout", stage: "Stepping" }, ...goals] : goals;
   }
 
   /** New versions, and what leads to the stage in which something is to happen. */

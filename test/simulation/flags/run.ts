@@ -49,7 +49,7 @@ class FlagRun {
     const { rng, api } = this.#sim;
     this.#ledger = new FlagLedger(this.#sim);
     this.#staysKilled = rng.chance(0.05);
-    this.#goals = this.#draw(goalOf(seed, FLAG_NAMES, FLAG_STAGES));
+    this.#goals = [...this.#draw(goalOf(seed, FLAG_NAMES, FLAG_STAGES)), ...twoLeadersOf(seed, FLAG_STAGES)];
     this.#frame = this.#framed(seed);
     api.onCommit((commit) => {
       const { object, actor, type } = commit;
@@ -70,7 +70,7 @@ class FlagRun {
       world: sim,
       ledger: this.#ledger,
       happenings: FLAG_HAPPENINGS,
-      goals: [...this.#goals, ...twoLeadersOf(seed, FLAG_STAGES)],
+      goals: this.#goals,
       tempo: {
         likely: () => 0.5,
         withinMs: (stage) => (stage === "Starting" ? 5 : 400),
