@@ -31,7 +31,16 @@ const situations: Readonly<Record<string, Situation>> = {
 
 function revision(hash: string, number: number): Revision {
   const template = { spec: {} };
-  return { hash, template, number, size: 0, pods: 0, ready: 0, mark: { kind: "promoted", reason: "" } };
+  return {
+    hash,
+    template,
+    number,
+    size: 0,
+    pods: 0,
+    isBehind: false,
+    ready: 0,
+    mark: { kind: "promoted", reason: "" },
+  };
 }
 
 /** What a request reads of a world, and no more. */

@@ -19,10 +19,12 @@ export interface Revision {
   readonly template: PodTemplate;
   readonly record?: ControllerRevision;
   readonly replicaSet?: ReplicaSet;
-  /** Pods asked for, that exist, and that are ready (for `minReadySeconds`); each ≥ 0. */
+  /** Pods asked for, that exist, and that are ready (for `minReadySeconds`) and may stay; each ≥ 0. */
   readonly size: number;
   readonly pods: number;
   readonly ready: number;
+  /** The counts are of an earlier size: pods that went and came since are not in them. */
+  readonly isBehind: boolean;
   readonly mark?: { readonly kind: "promoted" | "rejected"; readonly reason: string };
   readonly number: number;
 }
@@ -55,14 +57,17 @@ export function revisionsOf({ replicaSets, revisions, rollout }: Snapshot): Map<
 function revision(hash: string, record: ControllerRevision | undefined, set: ReplicaSet | undefined): Revision {
   const recorded = (record?.data as { template?: PodTemplate } | undefined)?.template;
   const mark = record?.metadata.annotations?.[ANNOTATION_MARK];
+  const size = set?.spec.replicas ?? 0;
   return {
     hash,
     template: recorded ?? withoutOurs(set?.spec.template ?? { spec: {} }),
     ...optional("record", record),
     ...optional("replicaSet", set),
-    size: set?.spec.replicas ?? 0,
+    size,
     pods: set?.status?.replicas ?? 0,
-    ready: set?.status?.availableReplicas ?? 0,
+    ready: Math.min(size, set?.status?.availableReplicas ?? 0),
+    isBehind:
+      set?.status?.observedGeneration !== undefined && set.status.observedGeneration < (set.metadata.generation ?? 0),
     ...(mark === "promoted" || mark === "rejected"
       ? { mark: { kind: mark, reason: record?.metadata.annotations?.[ANNOTATION_REASON] ?? "" } }
       : {}),
@@ -85,7 +90,7 @@ export function wantedRevision(
   let extra = collisions;
   while (known.has(templateHash(withoutOurs(template), extra))) extra++;
   const hash = templateHash(withoutOurs(template), extra);
-  return { hash, template: withoutOurs(template), size: 0, pods: 0, ready: 0, number: 0 };
+  return { hash, template: withoutOurs(template), size: 0, pods: 0, ready: 0, isBehind: false, number: 0 };
 }
 
 /** Should status be lost: what a Service is pinned to, else the newest revision that was ever promoted. A pin to one that was

@@ -27,9 +27,10 @@ export function rollingBack({ world }: Situation): Target | undefined {
 }
 
 /** Without routes, pods of both sides serve until the switch: half of the earlier ones ready is better than the bad ones,
- * and not better than good ones. */
-function isReady(world: World, { ready }: Revision, because: Because): boolean {
+ * and not better than good ones. Counts that are behind may still be of pods that were just sent away. */
+function isReady(world: World, { ready, isBehind }: Revision, because: Because): boolean {
   const { routes, replicas } = world;
+  if (isBehind) return false;
   if (hasRoutes(routes)) return ready >= Math.max(1, replicas);
   return ready >= Math.max(1, isBlameless(because) ? replicasThatServe(world) : Math.ceil(replicas / 2));
 }

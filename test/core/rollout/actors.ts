@@ -18,6 +18,8 @@ export interface Manners {
   gateway: "accepts" | "silent" | "refuses";
   /** Whether the Service's slices follow its selector. */
   slices: "follow" | "stand";
+  /** Whether the status of ReplicaSets tells of their pods; else it tells what it told before. */
+  sets: "follow" | "stand";
 }
 
 interface Pod {
@@ -29,7 +31,9 @@ interface Pod {
  * @returns whether anything changed */
 export function letOthersAct(objects: Objects, manners: Manners): boolean {
   const changes = [
-    ...objects.list<ReplicaSet>("ReplicaSet").map((set) => runPods(objects, set, manners)),
+    ...(manners.sets === "stand"
+      ? []
+      : objects.list<ReplicaSet>("ReplicaSet").map((set) => runPods(objects, set, manners))),
     ...objects.list<Deployment>("Deployment").map((deployment) => rollOut(objects, deployment, manners)),
     ...(manners.slices === "stand"
       ? []
@@ -54,7 +58,12 @@ function runPods(objects: Objects, set: ReplicaSet, manners: Manners): boolean {
   const ready = readyOf(set, manners);
   return objects.change<ReplicaSet>("ReplicaSet", set.metadata.name, (before) => ({
     ...before,
-    status: { replicas: set.spec.replicas ?? 0, readyReplicas: ready, availableReplicas: ready },
+    status: {
+      observedGeneration: set.metadata.generation ?? 1,
+      replicas: set.spec.replicas ?? 0,
+      readyReplicas: ready,
+      availableReplicas: ready,
+    },
   }));
 }
 

@@ -52,7 +52,7 @@ export function hashOf(tag: string): string {
  */
 export class Play {
   readonly objects = new Objects();
-  readonly manners: Manners = { ready: new Map(), gateway: "accepts", slices: "follow" };
+  readonly manners: Manners = { ready: new Map(), gateway: "accepts", slices: "follow", sets: "follow" };
   readonly requests = new Requests();
   /** What was written, one line a pass: `01:05 raise the canary to 50 %`, and how the phase changed. */
   readonly story: string[] = [];
