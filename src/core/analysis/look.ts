@@ -28,7 +28,8 @@ export function look(
   const { name, nowMs, stepIndex } = subject;
   const before = recall(settings, metrics, subject);
   const state = before.stepIndex === stepIndex ? before.state : startStep(before.state, nowMs);
-  const { readings } = metrics;
+  // Metrics that were edited away while they were being asked are asked no more.
+  const readings = metrics.readings.filter(({ metric }) => settings.metrics.some(({ name }) => name === metric));
   const judgement = judge(settings, state, { ...subject.input(state), nowMs, readings });
   const answered =
     before.answered ||

@@ -1,3 +1,4 @@
+import { shortHash } from "../json.ts";
 import type { Ledger } from "./counters.ts";
 import { type Comparison, type MetricEvidence, noMetricEvidence, type Window } from "./evidence.ts";
 import type { AnalysisSettings, MetricSpec, Verdict, VerdictKind } from "./model.ts";
@@ -13,7 +14,7 @@ export interface AnalysisState {
 }
 
 export interface MetricState {
-  /** What was asked when this began; an edited limit begins anew. */
+  /** What was asked when this began; an edited limit or query begins anew. */
   readonly asked: string;
   /** Everything scraped up to here is in. */
   readonly judgedUpToMs: number;
@@ -126,7 +127,7 @@ export function askedBy(spec: MetricSpec): string {
     case "latency":
       return `latency ${spec.quantile} ${spec.maxMs}`;
     case "query":
-      return `query ${spec.min ?? ""} ${spec.max ?? ""}`;
+      return `query ${spec.min ?? ""} ${spec.max ?? ""} ${shortHash(spec.promql)}`;
     default:
       return unreachable(spec, "metric");
   }

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import type { Reading } from "../../../src/core/analysis/model.ts";
+import { planRollout } from "../../../src/core/rollout/plan.ts";
+import { routers } from "../../../src/traffic/routers.ts";
 import { servesAlone } from "./expectations.ts";
-import { atRest } from "./play.ts";
+import { atRest, underWay } from "./play.ts";
 
 /** What a review suspected, and could show. */
 
@@ -20,5 +23,29 @@ describe("a ReplicaSet whose status is behind its size", () => {
     play.ready("v1");
     play.settles();
     servesAlone(play, "v1");
+  });
+});
+
+describe("an analysis that is edited while Prometheus is being asked", () => {
+  const query = (name: string, promql = "x") => ({ query: { name, promql, max: 0.3, consecutive: 2 } });
+
+  test("has its late answers left out: what they were of is no longer asked", () => {
+    const play = underWay(25, { spec: { analysis: { metrics: [query("saturation")] } } });
+    const late: Reading = { kind: "value", metric: "saturation", atMs: play.nowMs, value: 1 };
+    play.edit(() => ({ analysis: { metrics: [query("load")] } }));
+    const snapshot = play.snapshot();
+    const metrics = { ...snapshot.metrics, readings: [late] };
+    expect(planRollout({ ...snapshot, metrics }, routers).target.reason).toBe("Pausing");
+  });
+
+  test("does not hold against it what another query said", () => {
+    const play = underWay(25, { spec: { analysis: { metrics: [query("failures", "wrong")] } } });
+    play.requests.bad.add("v2"); // Half of its requests.
+    play.run(({ last }) => last?.memory?.state.metrics.failures?.breaches === 1);
+    play.edit(() => ({ analysis: { metrics: [query("failures", "right")] } }));
+    play.step();
+    expect(play.last?.memory?.state.metrics.failures?.breaches).toBe(0);
+    play.until("Reverted", "AnalysisFailed");
+    expect(play.status.message).toContain("2 times in a row");
   });
 });
