@@ -99,7 +99,7 @@ export function residentMiB({ pid }: Running, what: "VmRSS" | "VmHWM" = "VmRSS")
 const TICKS_A_SECOND = 100;
 
 /** What a process has used of the processor so far, user and system. */
-export function cpuMs({ pid }: Running): number {
+export function cpuMs({ pid }: Pick<Running, "pid">): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return ((Number(fields[11]) + Number(fields[12])) * 1_000) / TICKS_A_SECOND;
 }

@@ -4,6 +4,7 @@ import { compileFlag } from "../../src/core/flags/compile.ts";
 import { FlagStore } from "../../src/serving/store.ts";
 import type { FlagServer } from "../cluster/flag-server.ts";
 import { startOperator } from "../cluster/playground.ts";
+import { BareServer } from "./bare-http.ts";
 import { Clients, monotonicMs } from "./clients.ts";
 import { benchFlag, cpuMs, ENTRY, FLAGS, FlagLab, residentMiB } from "./flag-lab.ts";
 import { HttpConnection } from "./http-connection.ts";
@@ -25,7 +26,7 @@ export async function benchFlags(): Promise<Row[]> {
   try {
     await lab.create(Array.from({ length: FEW }, (_, i) => benchFlag(`bench-${i}`)));
     const server = await lab.serve();
-    const rows = [await single(server), await singleAtRate(server), await bulk(server)];
+    const rows = [await single(server), await bare(server), await singleAtRate(server), await bulk(server)];
     await lab.stopServers();
     return [...rows, recompiled(), ...(await many(lab))];
   } finally {
@@ -34,13 +35,32 @@ export async function benchFlags(): Promise<Row[]> {
 }
 
 async function single(server: FlagServer): Promise<Row> {
-  const { throughput, perCore, tookMs } = await pressed(server, `${FLAGS_PATH}/bench-7`, 50);
+  const { throughput, perCore, tookMs } = await pressed(asked(server), `${FLAGS_PATH}/bench-7`, 50);
   return {
     what: "OFREP single evaluation, as many as it can",
     budget: "40,000/s a core",
     measured: `${count(perCore)}/s a core; ${count(throughput)}/s here, ${ms(quantile(tookMs, 0.99))} p99`,
     how: `50 connections for ${SECONDS} s from a process on the same cores; a core is a second of the server's CPU`,
   };
+}
+
+/** What the same load costs a server that evaluates nothing, so that the one above can be read on any machine. */
+async function bare({ ports }: FlagServer): Promise<Row> {
+  const asking = new HttpConnection(ports.ofrep, (why) => process.stderr.write(`${why}\n`));
+  const answer = (await asking.post(`${FLAGS_PATH}/bench-7`, CONTEXT)).toString("utf8");
+  asking.close();
+  const server = await BareServer.start(answer.slice(answer.indexOf("\r\n\r\n") + 4));
+  try {
+    const { throughput, perCore, tookMs } = await pressed({ port: server.port, pid: server.pid }, "/", 50);
+    return {
+      what: "the same bytes by Node's HTTP server alone",
+      budget: "",
+      measured: `${count(perCore)}/s a core; ${count(throughput)}/s here, ${ms(quantile(tookMs, 0.99))} p99`,
+      how: "a handler that reads the body and answers always the same; load as above",
+    };
+  } finally {
+    await server.stop();
+  }
 }
 
 async function singleAtRate({ ports }: FlagServer): Promise<Row> {
@@ -56,7 +76,7 @@ async function singleAtRate({ ports }: FlagServer): Promise<Row> {
 }
 
 async function bulk(server: FlagServer): Promise<Row> {
-  const { throughput, perCore, tookMs } = await pressed(server, FLAGS_PATH, 20);
+  const { throughput, perCore, tookMs } = await pressed(asked(server), FLAGS_PATH, 20);
   return {
     what: `OFREP all of ${FEW} flags, as many as it can`,
     budget: "",
@@ -65,12 +85,21 @@ async function bulk(server: FlagServer): Promise<Row> {
   };
 }
 
-async function pressed({ ports, running }: FlagServer, path: string, connections: number) {
-  const usedMs = cpuMs(running);
+interface Asked {
+  readonly port: number;
+  readonly pid: number;
+}
+
+function asked({ ports, running }: FlagServer): Asked {
+  return { port: ports.ofrep, pid: running.pid };
+}
+
+async function pressed({ port, pid }: Asked, path: string, connections: number) {
+  const usedMs = cpuMs({ pid });
   const startMs = monotonicMs();
-  const load = await loadOfrep({ port: ports.ofrep, path, body: CONTEXT, connections, seconds: SECONDS });
+  const load = await loadOfrep({ port, path, body: CONTEXT, connections, seconds: SECONDS });
   const throughput = (1_000 * load.requests) / Math.min(monotonicMs() - startMs, 1_000 * SECONDS);
-  return { throughput, perCore: (1_000 * load.requests) / (cpuMs(running) - usedMs), tookMs: load.tookMs };
+  return { throughput, perCore: (1_000 * load.requests) / (cpuMs({ pid }) - usedMs), tookMs: load.tookMs };
 }
 
 /** One flag among many, from its object to what is evaluated and sent. */
