@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
 import { CHART, helm } from "../cluster/helm.ts";
 
 /** A wrong value stops the install before anything is made, and says which it is and what is accepted. */
@@ -19,6 +20,14 @@ const WRONG: Readonly<Record<string, readonly [set: string, ...says: string[]]>>
   "a credential without its Secret": [
     "prometheus.secret.caKey=ca.crt",
     "prometheus.secret.caKey is of no use without prometheus.secret.name",
+  ],
+  "a label that selects our pods": [
+    "commonLabels.app\\.kubernetes\\.io/name=mine",
+    "commonLabels must not have app.kubernetes.io/name",
+  ],
+  "a pod's label that says what it is": [
+    "flags.podLabels.app\\.kubernetes\\.io/component=mine",
+    "flags.podLabels must not have app.kubernetes.io/component",
   ],
   "an account that nobody makes": [
     "operator.serviceAccount.create=false",
@@ -50,4 +59,39 @@ describe("helm refuses, and says why:", () => {
     const { code, stdout } = await helm(["lint", "--strict", CHART, ...most.flatMap((set) => ["--set", set])]);
     expect({ code, stdout: code === 0 ? "" : stdout }).toEqual({ code: 0, stdout: "" });
   });
+});
+
+describe("what is given stands above what the chart says itself:", () => {
+  const templated = async (...sets: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await helm([
+      "template",
+      "zenith",
+      CHART,
+      ...sets.flatMap((set) => ["--set", set]),
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return stdout;
+  };
+
+  test("a variable, which a server-side apply would refuse twice", async () => {
+    const text = await templated(
+      ...["operator", "flags"].map((workload) => `${workload}.extraEnv[0].name=NODE_OPTIONS`),
+      ...["operator", "flags"].map((workload) => `${workload}.extraEnv[0].value=--use-openssl-ca`),
+      ...["flags.extraEnv[1].name=ZENITH_SNAPSHOT_DIR", "flags.extraEnv[1].value=/tmp"],
+    );
+    expect(text.split("name: NODE_OPTIONS\n")).toHaveLength(3);
+    expect(text.split("name: ZENITH_SNAPSHOT_DIR\n")).toHaveLength(2);
+    expect(text).toContain("value: --use-openssl-ca");
+  });
+
+  test("a label of pods, of two that every object has", async () => {
+    const text = await templated("commonLabels.team=all", "operator.podLabels.team=ours");
+    for (const document of parseAllDocuments(text)) expect(document.errors).toEqual([]);
+    expect(text).toContain("team: ours");
+  });
+});
+
+test("the operator may reach the pods of a Prometheus whose Service has another port", async () => {
+  const { stdout } = await helm(["template", "zenith", CHART, "--set", "prometheus.url=http://prometheus-server"]);
+  expect(stdout).toMatch(/- ports: # Prometheus: [^\n]*\n +- port: 80\n +- port: 9090\n/);
 });

@@ -18,6 +18,19 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Labels of ours that somebody gave another value would no longer select our pods, or say whose they are. */}}
+{{- define "zenith.checkLabels" -}}
+{{- $ours := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/part-of" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" -}}
+{{- $given := dict "commonLabels" .Values.commonLabels "operator.podLabels" .Values.operator.podLabels "flags.podLabels" .Values.flags.podLabels -}}
+{{- range $where, $labels := $given -}}
+{{- range $label := keys ($labels | default dict) | sortAlpha -}}
+{{- if has $label $ours -}}
+{{- fail (printf "\n\n%s must not have %s, which the chart sets itself; take it out, or use another label" $where $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The port that an address leads to. */}}
 {{- define "zenith.portOf" -}}
 {{- $url := urlParse . -}}

@@ -229,10 +229,7 @@ topologySpreadConstraints:
 {{- $workload := index . 1 -}}
 labels:
   {{- include "zenith.selector" (list $root $workload) | nindent 2 }}
-  {{- with $root.Values.commonLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-  {{- with (get $root.Values $workload).podLabels }}
+  {{- with merge (dict) ((get $root.Values $workload).podLabels | default dict) ($root.Values.commonLabels | default dict) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- with (get $root.Values $workload).podAnnotations }}
