@@ -38,6 +38,8 @@ function explainApiError(error: ApiError): CliError {
         : new CliError(withoutRequest(message));
     case "conflict":
       return new CliError(`${withoutRequest(message)}`, "someone changed it at the same moment; try again");
+    case "exists":
+      return new CliError(withoutRequest(message), "take another name, or delete that one first");
     default:
       return new CliError(withoutRequest(message));
   }

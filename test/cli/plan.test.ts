@@ -26,6 +26,14 @@ function planned(play: Play, options: Parameters<typeof planOf>[1] = {}): string
 }
 
 describe("renderPlan()", () => {
+  test("tells which gate is closed, and the walk as if it opened", () => {
+    const play = atRest({ spec: { gates: [{ rollout: { name: "staging", for: "30m" } }] } });
+    play.deploy("v2");
+    const told = planned(play);
+    expect(told).toMatch(/^0s +Progressing +holding before the first step: gate rollout .*as if it opened at once\)$/m);
+    expect(told).toMatch(/100 % +Progressing +give the canary 100 %$/m);
+  });
+
   test("tells the whole walk of a release by a route", () => {
     const play = atRest();
     play.deploy("v2");

@@ -10,6 +10,7 @@ import {
 } from "../../src/cli/preflight/checks.ts";
 import { referencesOf } from "../../src/cli/preflight/references.ts";
 import { renderPreflight } from "../../src/cli/render/preflight.ts";
+import { CONFIG_MAPS_UNREAD } from "../../src/core/gates/evaluate.ts";
 import type { GateAnswer } from "../../src/core/gates/model.ts";
 
 const TEMPLATE: PodTemplate = {
@@ -107,6 +108,16 @@ describe("gateCheck()", () => {
       problems: ["90 % (90 of 100) of the tests passed; wanted: at least 95 % of the tests pass"],
     });
     expect(gateCheck("coverage", [answer(true)])).toMatchObject({ outcome: "skipped" });
+  });
+  test("fails where a person can read the results, and the operator says that it cannot", () => {
+    const told = [{ kind: "tests", message: CONFIG_MAPS_UNREAD }];
+    expect(gateCheck("tests", [answer(true)], told)).toMatchObject({
+      outcome: "failed",
+      problems: [CONFIG_MAPS_UNREAD],
+    });
+    expect(gateCheck("tests", [answer(true)], [{ kind: "coverage", message: CONFIG_MAPS_UNREAD }]).outcome).toBe(
+      "passed",
+    );
   });
 });
 

@@ -155,7 +155,11 @@ async function stoppedBy(cluster: Cluster, { spec }: KillSwitch): Promise<string
 function counted(names: readonly string[] | undefined, what: string): string {
   if (names === undefined) return `all ${what}s that it selects, which you may not list,`;
   const list = names.length === 0 ? "" : ` (${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""})`;
-  return `${names.length} ${what}${names.length === 1 ? "" : "s"}${list}`;
+  return `${many(names.length, what)}${list}`;
+}
+
+function many(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 async function release(session: Session, name: string, { dryRun, ...options }: Options): Promise<number> {
@@ -188,7 +192,7 @@ async function list(session: Session): Promise<number> {
       leftMs > 0 ? style.red("Active") : style.dim("Expired"),
       spec.flags ?? "-",
       spec.rollouts ?? "-",
-      status === undefined ? "?" : `${status.flags ?? 0} flags, ${status.rollouts ?? 0} Rollouts`,
+      status === undefined ? "?" : `${many(status.flags ?? 0, "flag")}, ${many(status.rollouts ?? 0, "Rollout")}`,
       leftMs === Number.POSITIVE_INFINITY ? "-" : leftMs > 0 ? duration(leftMs) : "over",
       ageOf(metadata.creationTimestamp, nowMs),
       spec.reason,

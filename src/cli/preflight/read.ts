@@ -49,9 +49,11 @@ export async function preflight(cluster: Cluster, seen: Seen, prometheusUrl: str
       nowMs: seen.snapshot.nowMs,
     },
   );
+  const { status = {} } = seen.snapshot.rollout;
+  const told = conditionOf(status, "Ready")?.reason === "GateClosed" ? (status.gates ?? []) : [];
   return [
-    gateCheck("tests", answers),
-    gateCheck("coverage", answers),
+    gateCheck("tests", answers, told),
+    gateCheck("coverage", answers, told),
     gateCheck("flags", answers),
     await configuration(cluster, template),
     environmentCheck(await surroundings(cluster, seen, prometheusUrl)),

@@ -1,6 +1,6 @@
 import type { Rollout } from "../../api/rollout.ts";
 import { requestsWanted } from "../../core/analysis/conclude.ts";
-import type { Assumptions, Forecast, Moment } from "../../core/forecast/forecast.ts";
+import { type Assumptions, type Forecast, GATES_OPEN, type Moment } from "../../core/forecast/forecast.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import { weightAt } from "../../core/steps.ts";
 import type { Style } from "../io.ts";
@@ -57,7 +57,7 @@ function shareSaid({ stage, writtenBp }: Moment): string {
 function isTelling({ writes, reason, phase }: Moment, before: Moment | undefined): boolean {
   const bakesOn = reason === "Baking" && before?.reason === "Baking" && before.writes.length === 0;
   if (bakesOn && writes.length === 0) return false;
-  const waits = ["Pausing", "Analysing", "Healthy", "Baking"].includes(reason);
+  const waits = ["Pausing", "Analysing", "Healthy", "Baking", "GateClosed"].includes(reason);
   return writes.length > 0 || waits || phase === "Paused" || phase === "Failed" || phase === "Reverted";
 }
 
@@ -72,7 +72,8 @@ function whatSaid(moment: Moment, { moments }: Forecast, heldForMs: number, bake
   if (reason === "Pausing" || reason === "Analysing") return `${message} for ${duration(heldForMs)}`;
   if (reason === "Baking") return `serves all traffic, still judged for ${duration(bakeMs)}`;
   const { asked } = moments[moments.indexOf(moment) + 1] ?? {};
-  return asked === undefined ? message : `${message} (the times below are as if someone did at once)`;
+  if (asked === undefined) return message;
+  return `${message} (the times below are as if ${asked === GATES_OPEN ? "it opened" : "someone did"} at once)`;
 }
 
 function endOf({ end, moments }: Forecast, style: Style): string[] {

@@ -46,9 +46,11 @@ export interface Moment {
   readonly stable?: string;
   /** Why each write is made, in order. */
   readonly writes: readonly string[];
-  /** What a person is assumed to ask for here, as the release would wait for ever: "promote". */
+  /** What is assumed to have happened before this, as nobody knows when it does: a person's "promote", or `GATES_OPEN`. */
   readonly asked?: string;
 }
+
+export const GATES_OPEN = "gates open";
 
 /** What a watch takes to show a change. */
 const NEWS_MS = 100;
@@ -72,6 +74,7 @@ export function forecast(
     const { happened, nextMs, plan } = walk.pass();
     idle = happened ? 0 : idle + 1;
     if (idle > MOST_IDLE) return walk.told("held");
+    if (plan.target.reason === "GateClosed" && walk.openGates()) continue;
     if (happened) continue;
     if (plan.target.phase === "Paused" && options.stopAtPerson === true) return walk.told("held");
     if (plan.target.phase === "Paused" && !walk.promote(plan)) return walk.told("held");
@@ -141,6 +144,17 @@ class Walk {
         annotations: { ...rollout.metadata.annotations, [ANNOTATION_REQUEST]: request },
       },
     }));
+  }
+
+  /** The gates open, whatever closes them; the approval of a person is asked for by itself.
+   * @returns whether there was one to open */
+  openGates(): boolean {
+    const { rollout } = this.#paper;
+    const { gates = [], ...spec } = rollout.spec;
+    const approvals = gates.filter((gate) => "approval" in gate);
+    if (approvals.length === gates.length) return false;
+    this.#asked = GATES_OPEN;
+    return this.#paper.change<Rollout>(rollout, (now) => ({ ...now, spec: { ...spec, gates: approvals } }));
   }
 
   told(end: Forecast["end"]): Forecast {

@@ -64,12 +64,14 @@ function closed(wanted: string, message: string, value = ""): Closed {
   return { open: false, value, wanted, message };
 }
 
+export const CONFIG_MAPS_UNREAD =
+  "the operator does not read ConfigMaps; start it with --gates, and give it the right to";
+
 /** The text that a gate is to read, or why it cannot be read. */
 function textOf(source: Source, { configMaps }: GateView, { images }: Candidate): Read<string> {
   const { configMap: name, key } = source;
   const unreadable = (message: string) => ({ kind: "unreadable" as const, message });
-  if (configMaps === undefined)
-    return unreadable("the operator does not read ConfigMaps; start it with --gates, and give it the right to");
+  if (configMaps === undefined) return unreadable(CONFIG_MAPS_UNREAD);
   const results = configMaps.get(name);
   if (results === undefined)
     return unreadable(`ConfigMap "${name}" with the label zenith.sh/gate does not exist; CI has to write it`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Assumptions, type Forecast, forecast } from "../../../src/core/forecast/forecast.ts";
+import { type Assumptions, type Forecast, forecast, GATES_OPEN } from "../../../src/core/forecast/forecast.ts";
 import { routers } from "../../../src/traffic/routers.ts";
 import { atRest, hashOf, Play, type Scene } from "../rollout/play.ts";
 
@@ -110,6 +110,19 @@ describe("forecast()", () => {
     const paused = told.moments.findIndex(({ phase }) => phase === "Paused");
     expect(told.moments[paused]?.reason).toBe("WaitingForApproval");
     expect(told.moments.slice(paused + 1).find(({ asked }) => asked !== undefined)?.asked).toBe("promote");
+  });
+
+  test("tells which gate is closed, and the walk from when it opens; a person is asked after that", () => {
+    const gates = [{ rollout: { name: "other", for: "30m" } }, { approval: {} }];
+    const play = atRest({ spec: { ...WALK, gates } });
+    play.deploy("v2");
+    const told = ahead(play);
+    expect(told.end).toBe("settled");
+    const [first, ...later] = told.moments;
+    expect(first).toMatchObject({ reason: "GateClosed", writtenBp: 0 });
+    expect(told.moments.flatMap(({ asked }) => asked ?? [])).toEqual([GATES_OPEN, "promote"]);
+    expect(later.some(({ reason }) => reason === "GateClosed")).toBe(false);
+    expect(told.moments.at(-1)).toMatchObject({ phase: "Healthy", stable: hashOf("v2") });
   });
 
   test("ends there for who wants it to", () => {
