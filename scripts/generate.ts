@@ -5,6 +5,7 @@ import { KINDS, type Kind } from "../src/api/kinds.ts";
 import { argoConfigMap } from "./argo-cd.ts";
 import { chartCrd, chartReadme } from "./chart.ts";
 import { cliReference } from "./cli-reference.ts";
+import { configurationReference } from "./configuration-reference.ts";
 import { dashboards } from "./dashboards.ts";
 import { metricsReference } from "./metrics-reference.ts";
 import { pictures } from "./pictures/pictures.ts";
@@ -81,6 +82,7 @@ const others = {
   ...pictures(),
   "src/serving/grpc/protos.json": protosJson(),
   "docs/reference/cli.md": cliReference(),
+  "docs/reference/configuration.md": configurationReference(),
   "src/telemetry/version.ts": versionFile(),
   "docs/reference/reasons.md": reasonsReference(),
   "docs/sizing.md": withFigures(readFileSync("docs/sizing.md", "utf8")),

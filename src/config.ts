@@ -68,7 +68,7 @@ export interface Config {
   readonly logFormat: "json" | "text";
 }
 
-const role: Role<typeof schema> = {
+export const operatorRole: Role<typeof schema> = {
   name: "operator",
   description: "Watches Rollouts, shifts their traffic, judges and takes back.",
   schema,
@@ -83,7 +83,7 @@ export function parseConfig(
   environment: Environment,
   read?: (path: string) => string,
 ): Config {
-  return configOf(readSettings(role, args, environment, read));
+  return configOf(readSettings(operatorRole, args, environment, read));
 }
 
 /** What no single setting can tell. */

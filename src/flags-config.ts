@@ -48,7 +48,7 @@ const schema = z.strictObject({
 
 export type FlagsConfig = z.output<typeof schema>;
 
-const role: Role<typeof schema> = {
+export const flagsRole: Role<typeof schema> = {
   name: "flags",
   description: "Watches FeatureFlags and serves them to OpenFeature SDKs.",
   schema,
@@ -61,5 +61,5 @@ export function parseFlagsConfig(
   environment: Environment,
   read?: (path: string) => string,
 ): FlagsConfig {
-  return readSettings(role, args, environment, read);
+  return readSettings(flagsRole, args, environment, read);
 }

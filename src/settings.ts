@@ -134,9 +134,9 @@ function parseFlags({ name, description, schema, switches = [] }: Role<z.ZodObje
     .configureOutput({ writeErr: () => undefined })
     .option("--config <file>", "YAML file with these settings, by the same names")
     .addHelpText("after", "\nEach is also read from the environment: --log-level from ZENITH_LOG_LEVEL.");
-  for (const [key, field] of Object.entries(schema.shape) as [string, z.ZodType][]) {
+  for (const { key, description, fallback } of settingsOf(schema)) {
     const value = switches.includes(key) ? "[true|false]" : "<value>";
-    command.option(`--${key} ${value}`, `${field.description ?? ""}${defaultOf(field)}`);
+    command.option(`--${key} ${value}`, `${description}${fallback === "" ? "" : ` (default: ${fallback})`}`);
   }
   try {
     command.parse(
@@ -158,11 +158,28 @@ function bareIfUnknown(argument: string, { shape }: z.ZodObject): string {
   return key === undefined || key === "config" || key in shape ? argument : `--${key}`;
 }
 
-function defaultOf(field: z.ZodType): string {
-  if (!(field instanceof z.ZodDefault)) return "";
-  const { defaultValue } = field.def;
-  if (Array.isArray(defaultValue) && defaultValue.length === 0) return "";
-  return ` (default: ${String(defaultValue)})`;
+/** One setting of a role, in words. */
+export interface Setting {
+  readonly key: string;
+  /** The variable that it is read from, too. */
+  readonly variable: string;
+  readonly description: string;
+  /** What holds where it is left out; empty: nothing does. */
+  readonly fallback: string;
+}
+
+/** The settings that a schema knows, in its order. */
+export function settingsOf(schema: z.ZodObject): Setting[] {
+  return (Object.entries(schema.shape) as [string, z.ZodType][]).map(([key, field]) => ({
+    key,
+    variable: variableOf(key),
+    description: field.description ?? "",
+    fallback: field instanceof z.ZodDefault ? String(field.def.defaultValue) : "",
+  }));
+}
+
+function variableOf(key: string): string {
+  return `ZENITH_${key.toUpperCase().replaceAll("-", "_")}`;
 }
 
 function camelCase(key: string): string {
@@ -172,7 +189,7 @@ function camelCase(key: string): string {
 /** Only names that we know: the kubelet puts variables of a Service called "zenith" beside ours. */
 function fromEnvironment(keys: readonly string[], environment: Environment): [string, Given][] {
   return keys.flatMap((key) => {
-    const from = `ZENITH_${key.toUpperCase().replaceAll("-", "_")}`;
+    const from = variableOf(key);
     const value = environment[from];
     return value === undefined || value === "" ? [] : [[key, { value, from }]];
   });
