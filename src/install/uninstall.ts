@@ -40,10 +40,16 @@ export async function uninstall(settings: UninstallSettings, helpers: Helpers): 
   await releaseAll(settings, helpers);
 }
 
+/** None where the definitions were deleted first: all Rollouts went with them. */
 async function rolloutsOf({ namespaces }: UninstallSettings, resources: Resources): Promise<Rollout[]> {
   const parts = namespaces.length === 0 ? [undefined] : namespaces;
-  const lists = await Promise.all(parts.map((namespace) => resources.list<Rollout>(ROLLOUTS, namespace)));
-  return lists.flat();
+  try {
+    const lists = await Promise.all(parts.map((namespace) => resources.list<Rollout>(ROLLOUTS, namespace)));
+    return lists.flat();
+  } catch (error) {
+    if (isKind(error, "notFound")) return [];
+    throw error;
+  }
 }
 
 /** Aborts what rises, once, and waits until nothing moves or time is up: then what is under way stays as it stands. */
