@@ -70,7 +70,12 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
       : flagServersBehind(client, config.flagServers, { log, onRestoredServer });
   void flagServers?.reflector.run(signal);
   await synced(caches.reflectors, (ms) => systemClock.sleep(ms, signal), signal, log);
-  const elector = new Elector(resources, { namespace: config.leaderElectionNamespace, name: "zenith-operator", log });
+  const elector = new Elector(resources, {
+    namespace: config.leaderElectionNamespace,
+    name: "zenith-operator",
+    now: () => client.serverNow(),
+    log,
+  });
   if (config.leaderElect) {
     await elector.acquire(signal);
     client.fence(() => {

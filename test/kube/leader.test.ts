@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { JsonPatchOperation, KubeObject, ObjectRef } from "../../src/api/kubernetes.ts";
+import { presenceOf } from "../../src/cli/cluster/operator.ts";
 import { FakeClock } from "../../src/kube/clock.ts";
 import { Elector, type ElectorOptions, isLaterTerm } from "../../src/kube/leader.ts";
 import { Resources } from "../../src/kube/resource.ts";
@@ -110,6 +111,14 @@ describe("Elector", () => {
     await together(30_000, a, b, c);
     expect([a.leads, b.leads, c.leads]).toEqual([true, false, false]);
     expect([b.elector.mayWrite(), b.elector.term()]).toEqual([false, undefined]);
+  });
+
+  test("says by the server's clock when it renewed, as whoever asks whether it runs compares it with that", async () => {
+    const clock = new FakeClock(1_700_000_000_000);
+    const serverNow = () => clock.now() + 60_000; // The machine is a minute behind.
+    const a = new Candidate("a", { now: serverNow }, clock).run();
+    await a.pass(10_000);
+    expect(presenceOf([keeper.lease as KubeObject], serverNow())).toMatchObject({ kind: "running", holder: "a" });
   });
 
   test("takes over 15 s after it saw the last renewal; the frozen one may not write by then, nor when it wakes", async () => {
