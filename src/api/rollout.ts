@@ -227,7 +227,8 @@ export const rolloutSpec = z
       .optional()
       .meta({
         format: "int32",
-        description: "How long a pod must have been ready before it counts.",
+        description:
+          "How long a pod must have been ready before it counts. Lowered, for all pods; raised, for those of later revisions.",
         ...unlessSaid("0"),
         ...between(0, 86_400),
       }),

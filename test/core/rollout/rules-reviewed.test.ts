@@ -3,7 +3,7 @@ import type { Reading } from "../../../src/core/analysis/model.ts";
 import { planRollout } from "../../../src/core/rollout/plan.ts";
 import { routers } from "../../../src/traffic/routers.ts";
 import { servesAlone } from "./expectations.ts";
-import { atRest, underWay } from "./play.ts";
+import { atRest, type Play, underWay } from "./play.ts";
 
 /** What a review suspected, and could show. */
 
@@ -47,5 +47,31 @@ describe("an analysis that is edited while Prometheus is being asked", () => {
     expect(play.last?.memory?.state.metrics.failures?.breaches).toBe(0);
     play.until("Reverted", "AnalysisFailed");
     expect(play.status.message).toContain("2 times in a row");
+  });
+});
+
+describe("minReadySeconds", () => {
+  const asked = (play: Play) => [play.pods("v1"), play.pods("v2")].map((set) => set?.spec.minReadySeconds);
+
+  test("that is lowered holds for the pods that are there", () => {
+    const play = underWay(25, { spec: { minReadySeconds: 300 } });
+    play.edit(() => ({ minReadySeconds: 0 }));
+    play.forget().step();
+    expect(play.story).toEqual([
+      "00:00 let pods of revision v1 count once ready for 0 s | let pods of revision v2 count once ready for 0 s",
+    ]);
+    expect(asked(play)).toEqual([0, 0]);
+    play.until("Healthy").settles();
+    servesAlone(play, "v2");
+  });
+
+  test("that is raised does not take pods that serve for lost", () => {
+    const play = underWay(25);
+    play.edit(() => ({ minReadySeconds: 300 }));
+    play.step();
+    expect(asked(play)).toEqual([0, 0]);
+    play.deploy("v3");
+    play.until("Healthy").settles();
+    expect(play.pods("v3")?.spec.minReadySeconds).toBe(300);
   });
 });

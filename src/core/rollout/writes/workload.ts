@@ -1,4 +1,4 @@
-import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
+import type { JsonPatchOperation, ReplicaSet } from "../../../api/kubernetes.ts";
 import type { Write } from "../../plan.ts";
 import { ANNOTATION_ADOPTED_REPLICAS, ANNOTATION_CHANGED_BY, sameTemplate } from "../names.ts";
 import { replicaSetOf } from "../objects.ts";
@@ -22,16 +22,26 @@ export function sizeWrites(target: Target, world: World): { up: Write[]; down: W
           why: `make ${size} ${size === 1 ? "pod" : "pods"} of revision ${hash}`,
           object: replicaSetOf(world, revision, size),
         });
-    } else if (revision.size !== size) {
-      const write = patch(
-        set,
-        [{ op: "replace", path: "/spec/replicas", value: size }],
-        `scale revision ${hash} from ${revision.size} to ${size}`,
-      );
+      continue;
+    }
+    const counting = sooner(set, world);
+    if (revision.size !== size) {
+      const operations = [{ op: "replace" as const, path: "/spec/replicas", value: size }, ...counting];
+      const write = patch(set, operations, `scale revision ${hash} from ${revision.size} to ${size}`);
       (size > revision.size ? up : down).push(write);
+    } else if (counting.length > 0 && size > 0) {
+      const seconds = world.settings.minReadySeconds;
+      up.push(patch(set, counting, `let pods of revision ${hash} count once ready for ${seconds} s`));
     }
   }
   return { up, down };
+}
+
+/** Pods that are there may count sooner, but not later: those that serve would be taken for lost. */
+function sooner(set: ReplicaSet, { settings }: World): JsonPatchOperation[] {
+  const { minReadySeconds } = settings;
+  if ((set.spec.minReadySeconds ?? 0) <= minReadySeconds) return [];
+  return [{ op: "replace", path: "/spec/minReadySeconds", value: minReadySeconds }];
 }
 
 /** A referenced Deployment: paused and at 0 while we serve for it; its template only when it is handed back. */
