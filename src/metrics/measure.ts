@@ -3,7 +3,7 @@ import type { Answer } from "./answer.ts";
 import { boundaryOf, quantileOfClassic } from "./histogram.ts";
 import type { MetricsSource } from "./prometheus.ts";
 import type { CannotSeparate, Labels, SeriesQuery, SourceQueries } from "./queries.ts";
-import { sideRows, sidesOf, slowSides } from "./sides.ts";
+import { type Rows, sideRows, sidesOf, slowSides } from "./sides.ts";
 import { literal, quoted, renderQuery, type Subject } from "./template.ts";
 
 export interface MeasureRequest {
@@ -49,18 +49,26 @@ async function measureErrors(
   const answer = await source.query(rangeOf(query, asked), asked.nowMs, asked.signal);
   if (answer.kind !== "matrix") return fault(spec, answer);
   if (answer.series.length === 0) return noSeries(spec, query);
-  if (answer.series.every(({ labels }) => query.isBad(labels) === undefined)) {
-    return {
-      kind: "error",
-      metric: spec.name,
-      message: `${query.metric} has no label ${query.badLabels}: name the one that it has in analysis.labels.status`,
-    };
+  const unclear = withoutVerdict(query, answer.series);
+  if (unclear !== undefined) {
+    const message = `${unclear} has no label ${query.badLabels}: name the one that it has in analysis.labels.status`;
+    return { kind: "error", metric: spec.name, message };
   }
   return {
     kind: "counters",
     metric: spec.name,
     ...sidesOf(query, answer.series, (labels) => query.isBad(labels) === true),
   };
+}
+
+/** Series that do not tell what is bad, as all of them or all of what is judged lack the label: its failures would count as good.
+ * @returns whose they are, for a message; undefined where enough tell */
+function withoutVerdict(query: SourceQueries["requests"], rows: Rows): string | undefined {
+  const isMute = (own: Rows) => own.length > 0 && own.every(({ labels }) => query.isBad(labels) === undefined);
+  if (isMute(rows)) return query.metric;
+  return isMute(sideRows(query, rows, query.canary))
+    ? `${query.metric}{${query.sideLabel}=~${quoted(query.canary)}}`
+    : undefined;
 }
 
 async function measureLatency(

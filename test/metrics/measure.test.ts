@@ -96,6 +96,21 @@ describe("measure() of errors", () => {
     expect(readings[0]).toMatchObject({ canary: { total: [{ samples: [[AT, 10]] }] } });
   });
 
+  test("is an error where the canary alone lost the label: all that fails would count as good", async () => {
+    const { readings } = await read({
+      http_requests_total: matrix(
+        [{ ...canary, http_status: "500" }, [AT, 10]],
+        [{ ...stable, status: "200" }, [AT, 1000]],
+      ),
+    });
+    expect(readings[0]).toEqual({
+      kind: "error",
+      metric: "error-rate",
+      message:
+        'http_requests_total{pod=~"web-6d4c-[a-z0-9]{5}"} has no label "status" or "code": name the one that it has in analysis.labels.status',
+    });
+  });
+
   test("is no data without series, and an error where no label tells what is bad", async () => {
     expect((await read({})).readings[0]).toMatchObject({
       kind: "noData",
