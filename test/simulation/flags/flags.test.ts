@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { firstBroken } from "../frame.ts";
 import keptSeeds from "./kept-seeds.json" with { type: "json" };
-import { FOUND_IN_FLAGS_AT, PLANTED_IN_FLAGS } from "./planted.ts";
+import { PLANTED_IN_FLAGS } from "./planted.ts";
 import { playFlag } from "./run.ts";
 
 test("playFlag() of the same seed tells the same story", async () => {
@@ -18,8 +18,8 @@ test("the first seeds break no invariant", async () => {
 });
 
 describe("a planted mistake is found:", () => {
-  test.each(PLANTED_IN_FLAGS)("$name", async ({ name, ...mistake }) => {
-    expect(await firstBroken((seed) => playFlag(seed, mistake), 2_000, FOUND_IN_FLAGS_AT[name])).toMatchObject({
+  test.each(PLANTED_IN_FLAGS)("$name", async ({ name: _name, ...mistake }) => {
+    expect(await firstBroken((seed) => playFlag(seed, mistake), 2_000)).toMatchObject({
       violation: { invariant: expect.stringMatching(/^F\d+$/) },
     });
   });

@@ -37,9 +37,6 @@ export const PLANTED_IN_FLAGS: readonly PlantedInFlags[] = [
   },
 ];
 
-/** Where the search of a test begins: the seed that found the slowest one last. Should it find it no more, others do. */
-export const FOUND_IN_FLAGS_AT: Readonly<Record<string, number>> = { "writes without a resourceVersion": 220 };
-
 /** The real plan is shown something else. */
 function shows(name: string, other: (snapshot: FlagSnapshot) => Partial<FlagSnapshot>): PlantedInFlags {
   return { name, plan: (snapshot) => planFlag({ ...snapshot, ...other(snapshot) }) };
