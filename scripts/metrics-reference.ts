@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { registry } from "../src/telemetry/metrics.ts";
+import "../src/controllers/feature-flag/metrics.ts";
 import "../src/controllers/observed-source.ts";
 import "../src/controllers/rollout/metrics.ts";
 import "../src/serving/metrics.ts";

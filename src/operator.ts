@@ -2,6 +2,7 @@ import type { Config } from "./config.ts";
 import { FlagController } from "./controllers/feature-flag/controller.ts";
 import { flagServersBehind } from "./controllers/feature-flag/flag-servers.ts";
 import { mirrorKillSwitches } from "./controllers/feature-flag/kill-switches.ts";
+import { exposeFlags } from "./controllers/feature-flag/metrics.ts";
 import { mirrorSegments } from "./controllers/feature-flag/segments.ts";
 import { observed } from "./controllers/observed-source.ts";
 import { makeCaches } from "./controllers/rollout/caches.ts";
@@ -110,6 +111,7 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
     const found = { rollouts: rollouts.size, flags: flags.size };
     log.info({ identity: elector.identity, ...found, term: elector.term() }, "leading");
     exposeRollouts(() => rollouts.list());
+    exposeFlags(() => flags.list());
     for (const controller of controllers) controller.start();
   }
   const end = config.leaderElect ? await elector.hold(asked) : await aborted(asked);
