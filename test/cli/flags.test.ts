@@ -174,6 +174,23 @@ test("contextOf() reads JSON where it is, else text", () => {
   expect(() => contextOf({ attribute: ["plan"] })).toThrow('"plan" is no attribute');
 });
 
+test("eval takes the older of two prerequisites that claim one key, as flag servers do, however they are listed", () => {
+  const api = (name: string, variant: string, creationTimestamp: string): FeatureFlag =>
+    flagOf(`
+metadata: {name: ${name}, namespace: shop, creationTimestamp: "${creationTimestamp}"}
+spec: {key: api, strategy: {allAtOnce: {variant: "${variant}"}}}`);
+  const web = flagOf(`
+metadata: {name: web, namespace: shop}
+spec: {strategy: {allAtOnce: {variant: "on"}}, prerequisites: [{flag: api, variants: ["on"]}]}`);
+  const older = api("zz", "on", "2025-01-01T00:00:00Z");
+  const later = api("aa", "off", "2025-06-01T00:00:00Z");
+  for (const flags of [
+    [older, later, web],
+    [later, older, web],
+  ])
+    expect(evaluate(worldOf(web, [], flags, [], NOW_MS), {})).toMatchObject({ answer: { variant: "on" } });
+});
+
 describe("kill", () => {
   test("reads labels as kubectl does", () => {
     expect(selectorOf("app=web,tier!=batch, team in (a, b),beta,!old,x==y")).toEqual({

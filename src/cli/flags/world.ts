@@ -1,6 +1,7 @@
 import type { FeatureFlag } from "../../api/feature-flag.ts";
 import type { FlagSegment } from "../../api/flag-segment.ts";
 import type { KillSwitch } from "../../api/kill-switch.ts";
+import { olderFirst } from "../../core/flags/age.ts";
 import { type Compiled, compileFlag } from "../../core/flags/compile.ts";
 import { type Answer, ServedFlag } from "../../serving/served-flag.ts";
 import { type Cluster, KINDS } from "../cluster/cluster.ts";
@@ -39,10 +40,12 @@ export function worldOf(
   nowMs: number,
 ): FlagWorld {
   const set = flagSetOf(flag);
+  // Of two that claim one key the older is served: the last that is put into a map stands.
+  const others = flags.filter((other) => flagSetOf(other) === set).sort((a, b) => olderFirst(b, a));
   return {
     flag,
     segments: new Map(segments.map((segment) => [segment.metadata.name, segment])),
-    others: new Map(flags.filter((other) => flagSetOf(other) === set).map((other) => [keyOf(other), other])),
+    others: new Map(others.map((other) => [keyOf(other), other])),
     kills,
     nowMs,
   };
