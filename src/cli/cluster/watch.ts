@@ -5,6 +5,7 @@ import { Reflector, type ReflectorOptions } from "../../kube/reflector.ts";
 import type { ResourceType } from "../../kube/resource.ts";
 import { Store } from "../../kube/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { CliError } from "../errors.ts";
 import { type Cluster, KINDS } from "./cluster.ts";
 import { labelOf, type RolloutTree } from "./rollouts.ts";
 
@@ -17,6 +18,8 @@ export class Watch {
   readonly #stores: Store<KubeObject>[] = [];
   #wake: () => void = () => undefined;
   #isDirty = true;
+  /** Who may get an object need not have the right to watch it; nothing would ever come. */
+  #forbidden: string | undefined;
 
   /** @param tell is told, once each time, that the watch broke, and that it goes on */
   constructor(cluster: Cluster, signal: AbortSignal, tell: (sentence: string) => void) {
@@ -25,7 +28,10 @@ export class Watch {
     this.#log = {
       debug: () => undefined,
       info: (_fields: unknown, message: string) => tell(message),
-      warn: ({ error }: { error?: string }, message: string) => tell(`${message}: ${error ?? ""}`),
+      warn: ({ error = "", reason }: { error?: string; reason?: string }, message: string) => {
+        if (reason === "forbidden") this.#forbidden = error;
+        else tell(`${message}: ${error}`);
+      },
     } as unknown as Logger;
   }
 
@@ -43,10 +49,13 @@ export class Watch {
 
   /** Resolves when something changed since the last call, or after `mostMs`: then ages are to be told anew. Changes that come
    * together are told together.
-   * @returns false once the signal is aborted */
+   * @returns false once the signal is aborted
+   * @throws CliError where the person may not watch */
   async next(mostMs: number): Promise<boolean> {
     const due = systemClock.monotonicMs() + mostMs;
     while (!this.#signal.aborted) {
+      if (this.#forbidden !== undefined)
+        throw new CliError(this.#forbidden.replace(/^Cannot [A-Z]+ \S+: /, ""), "ask for the right to watch");
       const leftMs = due - systemClock.monotonicMs();
       const synced = this.#stores.every((store) => store.hasSynced());
       if (synced && (this.#isDirty || leftMs <= 0)) break;
