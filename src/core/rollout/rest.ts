@@ -1,3 +1,4 @@
+import { resolveSurge } from "../replicas.ts";
 import { overdueBake } from "./bake.ts";
 import type { Situation } from "./decide.ts";
 import { entryOf, GATES } from "./entry.ts";
@@ -233,14 +234,17 @@ export function restingAs(world: World, stable: Revision): Target {
 /** Pods of revisions that have no part any more. Where routes lead, nobody knows when ready ones, of a status that was lost
  * say, had their last request. */
 function straysOf(world: World, stable: Revision): { sizes: Target["sizes"]; waiting?: Partial<Target> } {
-  const { routes, revisions, settings } = world;
+  const { routes, revisions, settings, replicas } = world;
   const sizes = othersToZero(world, stable);
-  if (!hasRoutes(routes) || Object.keys(sizes).length === 0) return { sizes };
+  const isReady = (hash: string) => (revisions.get(hash)?.ready ?? 0) > 0;
+  const dead = Object.fromEntries(Object.entries(sizes).filter(([hash]) => !isReady(hash)));
+  // Without routes they may be all that serves: those that are ready wait for stable.
+  const { maxUnavailable } = resolveSurge(replicas, settings.maxSurge, settings.maxUnavailable);
+  if (!hasRoutes(routes)) return { sizes: stable.ready >= replicas - maxUnavailable ? sizes : dead };
+  if (Object.keys(sizes).length === 0) return { sizes };
   if (routes.state !== "rest") return { sizes: {} };
   const waitMs = remainingMs(world, "Resting", "strays", settings.drainMs);
-  const isReady = (hash: string) => (revisions.get(hash)?.ready ?? 0) > 0;
   if (waitMs === 0 || !Object.keys(sizes).some(isReady)) return { sizes };
-  const dead = Object.fromEntries(Object.entries(sizes).filter(([hash]) => !isReady(hash)));
   return { sizes: dead, waiting: { mark: "strays", checkAgainInMs: waitMs } };
 }
 
