@@ -28,18 +28,20 @@ const USAGE = `npm run bench [-- NAME ... options]
   --save         keep the figures in test/bench/figures.json, which docs/sizing.md is made from; on an idle machine only
   --rollouts N   how many for rest (default 2000) and burst (default 500)
   --runs N       how often for kill (default 20)
+  --each         says each write of writes, with what it changed
 `;
 
 interface Sizes {
   readonly rollouts?: number;
   readonly runs?: number;
+  readonly each?: boolean;
 }
 
 const BENCHES: Readonly<Record<string, (sizes: Sizes) => Promise<Row[]>>> = {
   plan: () => benchPlan(),
   telemetry: () => benchTelemetry(),
   revert: () => benchRevert(),
-  writes: () => benchWrites(),
+  writes: ({ each }) => benchWrites(each),
   baking: ({ rollouts = 100 }) => benchBaking(rollouts),
   burst: ({ rollouts = 500 }) => benchBurst(rollouts),
   rest: ({ rollouts = 2_000 }) => benchRest(rollouts),
@@ -53,6 +55,7 @@ async function main(): Promise<number> {
     options: {
       rollouts: { type: "string" },
       runs: { type: "string" },
+      each: { type: "boolean" },
       save: { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },
@@ -70,6 +73,7 @@ async function main(): Promise<number> {
   const sizes: Sizes = {
     ...(values.rollouts === undefined ? {} : { rollouts: Number(values.rollouts) }),
     ...(values.runs === undefined ? {} : { runs: Number(values.runs) }),
+    each: values.each === true,
   };
   if (wanted.includes("judge")) await benchJudge();
   const named = wanted.filter((name) => name !== "judge");
