@@ -3,8 +3,13 @@ import { compareVersions, type Store } from "../kube/store.ts";
 import type { Key } from "./key.ts";
 
 /** What a pass wrote, or found newer than the cache: by object, the version that the cache must have reached before the next
- * decision. */
-export type Written = Map<string, { readonly ref: ObjectRef; readonly version: string }>;
+ * decision. Of what was deleted, the cache must show that it goes. */
+export type Written = Map<string, Change>;
+interface Change {
+  readonly ref: ObjectRef;
+  readonly version: string;
+  readonly deletedUid?: string;
+}
 
 /** Of an object as it was written, or read live. */
 export function writtenAs(object: KubeObject): Written {
@@ -34,14 +39,19 @@ export class Awaited {
   hasCaughtUp(key: Key): boolean {
     const awaited = this.#awaited.get(key);
     if (awaited === undefined) return true;
-    for (const [name, { ref, version }] of awaited) {
-      const store = this.#storeOf(ref.kind);
-      const seen = store?.get(ref.namespace, ref.name)?.metadata.resourceVersion ?? "0";
-      const known = store?.version(ref.namespace) ?? version;
-      if (compareVersions(known, version) >= 0 || compareVersions(seen, version) >= 0) awaited.delete(name);
+    for (const [name, change] of awaited) {
+      const store = this.#storeOf(change.ref.kind);
+      if (store === undefined || isShown(store, change)) awaited.delete(name);
     }
     if (awaited.size > 0) return false;
     this.#awaited.delete(key);
     return true;
   }
+}
+
+function isShown(store: Store<KubeObject>, { ref, version, deletedUid }: Change): boolean {
+  const seen = store.get(ref.namespace, ref.name)?.metadata;
+  if (deletedUid !== undefined) return seen?.uid !== deletedUid || seen.deletionTimestamp !== undefined;
+  const known = store.version(ref.namespace) ?? version;
+  return compareVersions(known, version) >= 0 || compareVersions(seen?.resourceVersion ?? "0", version) >= 0;
 }

@@ -8,6 +8,7 @@ import type { Write } from "../../src/core/plan.ts";
 import type { planRollout, RolloutPlan } from "../../src/core/rollout/plan.ts";
 import { settingsOf } from "../../src/core/rollout/settings.ts";
 import type { Snapshot } from "../../src/core/rollout/snapshot.ts";
+import { MINOR_MS } from "../../src/core/rollout/status.ts";
 import type { Routers } from "../../src/core/rollout/world.ts";
 import { isKind } from "../../src/kube/errors.ts";
 import { compareVersions } from "../../src/kube/store.ts";
@@ -23,7 +24,6 @@ import type { Rng } from "./rng.ts";
 export const OPERATOR = "zenith";
 const CATCH_UP_MS = 50;
 const GONE_MS = 1_000;
-const MINOR_MS = 2_000;
 
 /** The plan, and what it came from: what a write is checked against. */
 export interface Pass {
@@ -62,7 +62,8 @@ export class Operator {
   #pending: { ref: ObjectRef; version: string }[] = [];
   /** The watch under which the Rollout was read live. */
   #confirmed: number | undefined;
-  #toldMs = Number.NEGATIVE_INFINITY;
+  /** Since when a status is owed in which only what is minor differs. */
+  #owedSinceMs: number | undefined;
   #readings: readonly Reading[] = [];
   #memory: AnalysisMemory | undefined;
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -105,7 +106,7 @@ export class Operator {
     this.#failures = 0;
     this.#pending = [];
     this.#confirmed = undefined;
-    this.#toldMs = Number.NEGATIVE_INFINITY;
+    this.#owedSinceMs = undefined;
     this.#readings = [];
     this.#memory = undefined;
     this.#askedMs = Number.NEGATIVE_INFINITY;
@@ -221,13 +222,12 @@ export class Operator {
     return true;
   }
 
-  /** How long a status that differs in counts alone may wait. */
+  /** How long a status that differs in what is minor may wait. */
   #patienceMs({ status, minor }: RolloutPlan): number {
-    if (status === undefined) return 0;
-    const leftMs = this.#toldMs + MINOR_MS - this.#agenda.nowMs;
-    if (minor === true && leftMs > 0) return leftMs;
-    this.#toldMs = this.#agenda.nowMs;
-    return 0;
+    const sinceMs = this.#owedSinceMs ?? this.#agenda.nowMs;
+    const leftMs = status !== undefined && minor === true ? sinceMs + MINOR_MS - this.#agenda.nowMs : 0;
+    this.#owedSinceMs = leftMs > 0 ? sinceMs : undefined;
+    return Math.max(0, leftMs);
   }
 
   /** Writes in order up to the first that fails; a group all at once, each on its own; status last. */

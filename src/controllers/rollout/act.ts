@@ -43,6 +43,9 @@ export async function act(
     if (object.kind === "Rollout") rollout = object as Rollout;
     stamps?.note(object);
   };
+  const noteDeleted = ({ ref, uid, resourceVersion = "0" }: Write & { verb: "delete" }): void => {
+    written.set(describeRef(ref), { ref, version: resourceVersion, deletedUid: uid });
+  };
   const stamps = term === undefined ? undefined : new TermStamps(resources, term, snapshot.replicaSets);
   const sendStamped = async (write: Write): Promise<KubeObject | undefined> => {
     for (const set of (await stamps?.before([write])) ?? []) note(set);
@@ -55,6 +58,7 @@ export async function act(
       const write = group[i] as Write;
       if (result.status === "fulfilled") {
         note(result.value);
+        if (write.verb === "delete") noteDeleted(write);
         done.push(write.why);
       } else if (!isGone(result.reason, write) && !(isLeaving && isReleased(result.reason, write))) {
         error ??= result.reason;

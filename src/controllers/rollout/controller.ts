@@ -7,6 +7,7 @@ import { LABEL_ROLLOUT } from "../../core/rollout/names.ts";
 import { planRollout, type RolloutPlan } from "../../core/rollout/plan.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
+import { MINOR_MS } from "../../core/rollout/status.ts";
 import type { Routers } from "../../core/rollout/world.ts";
 import type { Clock } from "../../kube/clock.ts";
 import { isKind } from "../../kube/errors.ts";
@@ -57,15 +58,13 @@ const STANDING = { denied: ["Ready", "Progressing", "Paused", "Promoted"], kept:
 const CATCH_UP_MS = 50;
 /** A Rollout that is gone, and that the cache still has, is asked for again so often. */
 const GONE_MS = 1_000;
-/** How long a status may be owed in which only counts change. */
-const MINOR_MS = 2_000;
 
 /** Gather, plan, act for each Rollout that something happened to. */
 export class RolloutController {
   readonly #shell: Shell;
   readonly #passes: Passes<Rollout>;
   readonly #measurements: Measurements;
-  /** Since when a status is owed in which only counts differ, by the monotonic clock. */
+  /** Since when a status is owed in which only what is minor differs, by the monotonic clock. */
   readonly #owedSinceMs = new Map<Key, number>();
   readonly #currency: Currency;
   readonly #faults: Faults<Rollout>;
@@ -224,8 +223,8 @@ export class RolloutController {
     this.#gateMetrics.keep(key, settings.gates, subjectNamed(rollout, settings, sides, []), nowMs);
   }
 
-  /** Milliseconds for which a status that differs in counts alone may wait: ten pods that come up are not ten writes, and most
-   * often something that matters is written meanwhile, and takes the counts with it. */
+  /** Milliseconds for which a status that differs in what is minor may wait: ten pods that come up are not ten writes, and most
+   * often something that matters is written meanwhile, and takes that with it. */
   #patienceMs(key: Key, { status, minor }: RolloutPlan): number {
     const nowMs = this.#shell.clock.monotonicMs();
     const sinceMs = this.#owedSinceMs.get(key) ?? nowMs;

@@ -2,7 +2,7 @@ import { percent } from "../steps.ts";
 import { unsettledMs } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
 import { contestOf, mayRaise } from "./gates.ts";
-import { effectiveMark, writtenMark } from "./marks.ts";
+import { CANARY_SERVICE, effectiveMark, writtenMark } from "./marks.ts";
 import { isStranded } from "./return.ts";
 import { killOf } from "./stops.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
@@ -40,6 +40,8 @@ export function approach(situation: Situation, target: Target): Target | undefin
   if (routes.state !== "paired") return enter(situation, target);
   const paired: Target = { ...target, canarySelects: target.canary ?? "" };
   if (routes.canaryBp > weightBp) {
+    // Told before it is done: whoever goes on from the step before would raise it again.
+    if (world.status.step?.index !== target.stepIndex) return { ...paired, checkAgainInMs: 0 };
     const wish = { kind: "paired" as const, canaryBp: weightBp };
     return { ...paired, wish, mark: writtenMark(weightBp), message: `lowering the canary to ${percent(weightBp)}` };
   }
@@ -59,7 +61,14 @@ export function takingIn(world: World, target: Target): Target | undefined {
   if (routes.effect.kind !== "pending") return undefined;
   const mark = writtenMark(routes.canaryBp);
   const message = `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}`;
-  return { ...target, mark, message, checkAgainInMs: remainingMs(world, "Stepping", mark, TAKE_IN_MS) };
+  const waiting = { ...target, mark, message, checkAgainInMs: remainingMs(world, "Stepping", mark, TAKE_IN_MS) };
+  return isTold(world) ? waiting : { ...waiting, stepChanged: true };
+}
+
+/** Whether status knows how high the canary stands. A raise may be owed to it, and a process that dies after one owes it for
+ * good: what was judged so far were requests at the weight before, and the clock of this one is still to be set. */
+export function isTold({ routes, status }: World): boolean {
+  return routes.state !== "paired" || (status.weights?.writtenBp ?? 0) >= routes.canaryBp;
 }
 
 /** Waits until a weight that is effective counts. A pause after it holds the weight anyway, so that only what leads on from
@@ -131,7 +140,7 @@ function enter(situation: Situation, target: Target): Target | undefined {
   // Rules that disagree are first brought to 0: the canary Service moves only while its effective weight is 0.
   if (world.canarySelects !== hash && routes.canaryBp > 0)
     return { ...target, mark: writtenMark(0), wish: { kind: "paired", canaryBp: 0 }, message: "mending the routes" };
-  const waiting: Target = { ...target, mark: "canaryService", canarySelects: hash };
+  const waiting: Target = { ...target, mark: CANARY_SERVICE, canarySelects: hash };
   if (world.canarySelects !== hash) return { ...waiting, message: "pointing the canary Service at the canary" };
   if (!leadsToCanary(world)) return { ...waiting, message: WAITING_FOR_ENDPOINTS };
   const writtenBp = status.weights?.writtenBp ?? 0;

@@ -24,20 +24,31 @@ export function converge(target: Target, world: World, routers: Routers): Write[
   const kept = takenIn(target, world);
   if (kept.length > 0) return [...urgent, ...rolloutWrites(target, world), ...kept]; // Their sizes and marks come next.
   const { up, down } = sizeWrites(target, world);
-  const notes = rejectionCleared(target, world);
+  const cleared = rejectionCleared(target, world);
+  const { notes, moved } = joined(calm, cleared);
   return [
     ...urgent,
     ...rolloutWrites(target, world),
     ...recordWrites(target, world),
     ...deploymentWrites(target, world),
     ...up,
-    ...calm,
+    ...moved,
     ...down,
     ...markWrites(target, world),
-    ...notes.filter((note) => !traffic.some((write) => isSameObject(write, note))), // The version they rest on is gone.
+    ...notes,
     ...oldRevisions(target, world),
-    ...(notes.length > 0 ? [] : release(target, world)), // Nothing of ours stays behind.
+    ...(cleared.length > 0 ? [] : release(target, world)), // Nothing of ours stays behind.
   ];
+}
+
+/** A note is taken away in the write that its object gets anyway. */
+function joined(traffic: readonly Write[], cleared: readonly Write[]): { notes: Write[]; moved: Write[] } {
+  const moved = traffic.map((write): Write => {
+    const note = cleared.find((one) => isSameObject(one, write));
+    if (write.verb !== "jsonPatch" || note?.verb !== "jsonPatch") return write;
+    return { ...write, operations: [...write.operations, ...note.operations] };
+  });
+  return { moved, notes: cleared.filter((note) => !traffic.some((write) => isSameObject(write, note))) };
 }
 
 function isSameObject(a: Write, b: Write): boolean {

@@ -9,6 +9,9 @@ export function isScaling(mark: string | undefined): boolean {
   return mark?.startsWith("scaling:") === true;
 }
 
+/** The canary Service was pointed at the canary, and does not lead there yet. */
+export const CANARY_SERVICE = "canaryService";
+
 /** A weight was written, and the routes have not taken it in. */
 export function writtenMark(canaryBp: number): string {
   return `at:${canaryBp}`;
@@ -17,6 +20,11 @@ export function writtenMark(canaryBp: number): string {
 /** A weight is effective: it settles, and then it counts. */
 export function effectiveMark(canaryBp: number): string {
   return `on:${canaryBp}`;
+}
+
+/** Whether a mark is one of those that follow each other as a canary goes up. */
+export function isOnTheWayUp(mark: string): boolean {
+  return isScaling(mark) || mark === CANARY_SERVICE || /^(at|on):\d+$/.test(mark);
 }
 
 /** Both versions are bad: the canary's traffic has gone back for a while. */

@@ -15,7 +15,7 @@ import { conditionOf, observe, type Routers, type World } from "./world.ts";
 export interface RolloutPlan extends Plan<RolloutStatus> {
   /** What the judge knows now; the shell keeps it for the next pass. */
   readonly memory?: AnalysisMemory;
-  /** The status changed in counts and words alone: it may wait a moment for more of them. */
+  /** The status changed in what is told with the next change as well: it may be owed for `MINOR_MS`. */
   readonly minor?: boolean;
   /** What would be made of a template that nothing is known of yet: whoever carries the plan out asks the API server about
    * it first. */
@@ -40,7 +40,7 @@ export function planRollout(snapshot: Snapshot, routers: Routers): RolloutPlan {
   return {
     ...(unproven === undefined ? {} : { unproven }),
     writes: converge(target, world, routers),
-    ...(status === undefined ? {} : { status, minor: isMinor(world.status, status) }),
+    ...(status === undefined ? {} : { status, minor: isMinor(world, status) }),
     notices: noticesOf(world, target),
     ...(target.checkAgainInMs === undefined ? {} : { checkAgainInMs: target.checkAgainInMs }),
     ...(analysed === undefined ? {} : { memory: analysed.memory }),

@@ -7,7 +7,7 @@ import { sameJson } from "../json.ts";
 import { optional } from "../optional.ts";
 import { approvedRevision } from "./entry.ts";
 import { letInOf } from "./let-in.ts";
-import { BOTH_BAD } from "./marks.ts";
+import { BOTH_BAD, CANARY_SERVICE, isOnTheWayUp, isScaling, writtenMark } from "./marks.ts";
 import { LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import { rememberedPromote } from "./promote.ts";
@@ -15,7 +15,7 @@ import { reportOf } from "./report.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
 import { killOf } from "./stops.ts";
-import { heldMs, type Target } from "./target.ts";
+import { hasRoutes, heldMs, type Target, timeOf } from "./target.ts";
 import { managedAs, namesAsked } from "./traffic-names.ts";
 import { conditionOf, type Revision, type World } from "./world.ts";
 
@@ -67,9 +67,53 @@ export function statusOf(
   return sameJson(next, before) ? undefined : next;
 }
 
-/** Whether only counts of pods and the words about them differ: nothing rests on those, and more of them come soon. */
-export function isMinor(before: RolloutStatus, next: RolloutStatus): boolean {
-  return sameJson(essence(before), essence(next));
+/** How long a status may be owed in which only what is minor changes. */
+export const MINOR_MS = 2_000;
+
+/** Whether the status may be owed for a while: only counts of pods and the words about them differ, or it says that a write was
+ * made whose effect comes soon, and is told with that. */
+export function isMinor(world: World, next: RolloutStatus): boolean {
+  const before = world.status;
+  if (sameJson(essence(before), essence(next))) return true;
+  return isPassing(world, next) && sameJson(lasting(before), lasting(next));
+}
+
+/**
+ * A write of the routes, or of the canary Service, has just been made, and its effect is waited for. The objects say so
+ * themselves: a process that dies between such a write and its status leaves the same behind, so that every pass finds its way
+ * from there. Only where more traffic comes, and no clock runs out meanwhile: that the pods were ready in time is told.
+ */
+function isPassing(world: World, next: RolloutStatus): boolean {
+  const { status: before, settings, nowMs } = world;
+  const mark = next.progress?.mark ?? "";
+  if (!hasRoutes(world.routes) || before.progress?.stage !== next.progress?.stage) return false;
+  const beforeMark = before.progress?.mark ?? "";
+  if (next.progress?.stage === "HandingOver") return beforeMark === "arrived" && mark === "lowered";
+  if (next.progress?.stage !== "Stepping" || next.progress.stepReady !== true) return false;
+  if (!isOnTheWayUp(beforeMark)) return false; // What else is waited for is over, and its clock is told to stand.
+  const beforeBp = before.weights?.writtenBp ?? 0;
+  const nextBp = next.weights?.writtenBp ?? 0;
+  const rises = nextBp > beforeBp && mark === writtenMark(nextBp);
+  const enters = nextBp === 0 && beforeBp === 0 && (mark === CANARY_SERVICE || mark === writtenMark(0));
+  if (!rises && !enters) return false;
+  if (before.progress?.stepReady === true) return true;
+  const deadlineMs = timeOf(before.progress?.markSince, nowMs) + settings.progressDeadlineMs;
+  return isScaling(beforeMark) && deadlineMs - nowMs > 2 * MINOR_MS;
+}
+
+/** Verdicts that every step has as it goes on; it begins with the second. */
+const GOING_ON: readonly string[] = ["Pass", "Unsure", "Continue"];
+
+/** What a passing status must leave as it is. */
+function lasting(status: RolloutStatus): unknown {
+  const { conditions, step, weights, progress, analysis, stable, canary, ...rest } = status;
+  const { replicas: _pods, readyReplicas: _ready, message: _words, display: _columns, ...kept } = rest;
+  const { mark: _mark, markSince: _since, stepReady: _was, ...going } = progress ?? {};
+  const truths = conditions?.map(({ type, status: truth }) => [type, truth]);
+  const doubts = analysis?.metrics?.filter(({ verdict }) => !GOING_ON.includes(verdict));
+  const told = (doubts ?? []).map(({ name, verdict }) => [name, verdict]);
+  const shown = [step?.index, step?.total, weights?.desired, stable?.revision, canary?.revision];
+  return { ...kept, going, truths, told, shown };
 }
 
 function essence(status: RolloutStatus): unknown {
@@ -173,7 +217,7 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
     ...(full ? { full: true } : {}),
     ...optional("promoteThrough", rememberedPromote(world, target, orders)),
     ...optional("approved", rememberedApproval(world, target, orders)),
-    ...(target.because === undefined ? {} : { because: target.because }),
+    ...(target.because === undefined || target.stage === "Resting" ? {} : { because: target.because }),
     ...optional("letIn", letInOf(world, target, now)),
     ...(moving ? optional("steps", target.steps ?? before?.steps) : {}),
   };

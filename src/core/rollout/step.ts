@@ -1,6 +1,6 @@
 import { percent, type Step, stepsFingerprint, weightAt } from "../steps.ts";
 import { resumedAt, waitOf } from "../walk.ts";
-import { approach, settling, takingIn } from "./approach.ts";
+import { approach, isTold, settling, takingIn } from "./approach.ts";
 import { bothBad } from "./both-bad.ts";
 import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
@@ -68,11 +68,13 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
   const risen = hasRisen(world, weightBp) ? { stepChanged: true } : {};
   const there: Target = world.routes.state === "paired" ? { ...ready, ...risen, mark: effectiveMark(weightBp) } : ready;
   if (weightBp === 10_000 && (at === steps.length - 1 || full))
-    return settling(world, there) ?? finish(situation, there);
+    return settling(world, there) ?? untold(world, there) ?? finish(situation, there);
   const wait = waits(situation, step, there);
   if (wait !== undefined) return wait;
   const rises = weightAt(steps, at + 1) > weightBp;
-  const gate = rises ? (settling(world, there) ?? mayRaise(situation, there, "judged")) : undefined;
+  const gate = rises
+    ? (settling(world, there) ?? untold(world, there) ?? mayRaise(situation, there, "judged"))
+    : undefined;
   return gate ?? walk(situation, at + 1, true);
 }
 
@@ -89,10 +91,17 @@ function presentWeightFirst(world: World, at: number): Target | undefined {
 /** Whether a weight that was raised in the midst of its step has just become effective: the clock runs from then, as at the
  * beginning of a step. What was set when the weight was decided is earlier, as a write may take long; and a process that died
  * after the write has set nothing. */
-function hasRisen({ routes, status: { progress, step, weights } }: World, weightBp: number): boolean {
+function hasRisen(world: World, weightBp: number): boolean {
+  const { routes, status } = world;
+  const { progress, step } = status;
   if (routes.state !== "paired") return false;
   const isNew = progress?.mark === writtenMark(weightBp) && progress.markSince === step?.startedAt;
-  return isNew || (weights?.writtenBp ?? 0) < weightBp;
+  return isNew || !isTold(world);
+}
+
+/** The clock of a weight is set before anything leads on from it. */
+function untold(world: World, target: Target): Target | undefined {
+  return isTold(world) || world.settings.analysis === undefined ? undefined : { ...target, checkAgainInMs: 0 };
 }
 
 function presentWeightBp({ routes, status }: World): number {

@@ -121,6 +121,25 @@ describe("Currency.hasCaughtUp()", () => {
     expect(currency.hasCaughtUp(key)).toBe(true);
   });
 
+  test("waits until what we deleted goes, as it may bear any version meanwhile", () => {
+    const born = { ...service, metadata: { ...service.metadata, uid: "u1" } };
+    const ref = refOf(service);
+    const deleted = new Map([[describeRef(ref), { ref, version: "20", deletedUid: "u1" }]]);
+    sources.services.set(atVersion(born, 21));
+    currency.await(key, deleted);
+    expect(currency.hasCaughtUp(key)).toBe(false);
+    sources.services.set({
+      ...born,
+      metadata: { ...born.metadata, resourceVersion: "22", deletionTimestamp: "2026-01-01T00:00:00Z" },
+    });
+    expect(currency.hasCaughtUp(key)).toBe(true);
+    currency.await(key, deleted);
+    sources.services.set({ ...born, metadata: { ...born.metadata, resourceVersion: "23", uid: "u2" } });
+    expect(currency.hasCaughtUp(key)).toBe(true);
+    currency.await(key, deleted);
+    expect(currency.hasCaughtUp(key)).toBe(true);
+  });
+
   test("is content with a bookmark, as the object may be gone again", () => {
     currency.await(key, written("20"));
     sources.services.advance("21");

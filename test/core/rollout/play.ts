@@ -16,6 +16,7 @@ import { templateHash, withoutOurs } from "../../../src/core/rollout/names.ts";
 import { planRollout, type RolloutPlan } from "../../../src/core/rollout/plan.ts";
 import { settingsOf } from "../../../src/core/rollout/settings.ts";
 import type { Snapshot } from "../../../src/core/rollout/snapshot.ts";
+import { MINOR_MS } from "../../../src/core/rollout/status.ts";
 import { routers } from "../../../src/traffic/routers.ts";
 import { letOthersAct, type Manners, tagOf } from "./actors.ts";
 import { Objects } from "./objects.ts";
@@ -82,6 +83,11 @@ export class Play {
   refuses: (write: Write) => boolean = () => false;
   nowMs = START_MS;
   last: RolloutPlan | undefined;
+  /** Statuses in which only what is minor differs are owed for as long as may be, as the controller does. */
+  owes = false;
+  /** How many statuses were written. */
+  told = 0;
+  #owedSinceMs: number | undefined;
   #memory: AnalysisMemory | undefined;
   #askedMs = Number.NEGATIVE_INFINITY;
   #nonce = 0;
@@ -287,7 +293,8 @@ export class Play {
       this.#advance(NEWS_MS);
       return true;
     }
-    const alarms = [plan.checkAgainInMs, this.#asksInMs()].filter((ms) => ms !== undefined);
+    const owedMs = this.#owedSinceMs === undefined ? undefined : this.#owedSinceMs + MINOR_MS - this.nowMs;
+    const alarms = [plan.checkAgainInMs, this.#asksInMs(), owedMs].filter((ms) => ms !== undefined);
     if (alarms.length === 0) return false;
     this.#advance(Math.max(1, Math.min(...alarms, limitMs - this.nowMs)));
     return true;
@@ -357,13 +364,21 @@ export class Play {
       }
     }
     const before = [this.deleted ? "" : this.phase, this.deleted ? "" : this.reason].join(" ");
-    const { status } = plan;
+    const status = this.#isOwed(plan) ? undefined : plan.status;
+    if (status !== undefined) this.told++;
     if (status !== undefined && !this.deleted && (!failed || plan.target.urgent !== undefined))
       this.objects.change<Rollout>("Rollout", "web", (rollout) => ({ ...rollout, status }));
     if (!failed && !this.deleted) this.#remember(plan.memory);
     if (!failed) this.notices.push(...plan.notices.map((n) => this.named(`${n.type} ${n.reason}: ${n.message}`)));
     this.#tell(done, before);
     return done.length > 0 || status !== undefined || failed;
+  }
+
+  #isOwed({ status, minor }: RolloutPlan): boolean {
+    const sinceMs = this.#owedSinceMs ?? this.nowMs;
+    const isOwed = this.owes && status !== undefined && minor === true && this.nowMs - sinceMs < MINOR_MS;
+    this.#owedSinceMs = isOwed ? sinceMs : undefined;
+    return isOwed;
   }
 
   #remember(memory: AnalysisMemory | undefined): void {

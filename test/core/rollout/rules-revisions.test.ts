@@ -154,7 +154,7 @@ describe("rule 7: abort", () => {
     play.forget().until("Reverted", "Aborted").settles();
     expect(play.story).toEqual([
       "00:00 give the canary 0 % | let the canary Service select revision v1 | → Reverted Aborted",
-      "00:00 mark revision v2 as rejected | take the note of a rejection away: status holds it | take the note of a rejection away: status holds it",
+      "00:00 mark revision v2 as rejected | take the note of a rejection away: status holds it",
       "00:10 fold the route into what its author wrote",
       "00:10 scale revision v2 from 2 to 0",
       "00:10 remove the empty ReplicaSet of revision v2",

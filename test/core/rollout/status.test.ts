@@ -153,6 +153,61 @@ describe("planRollout().minor", () => {
     expect({ minor, ready: status?.readyReplicas }).toEqual({ minor: true, ready: 3 });
   });
 
+  /** Plays until the status of a pass has this mark. */
+  const marked = (play: Play, mark: string) => {
+    play.run(() => play.last?.status?.progress?.mark === mark);
+    return { minor: play.last?.minor };
+  };
+
+  test.each([
+    ["the canary Service was pointed at the canary", "canaryService", true],
+    ["the pair entered the route at 0", "at:0", true],
+    ["the 0 is taken in: it settles from now on", "on:0", false],
+    ["the first weight was written", "at:2500", true],
+    ["the first weight is taken in", "on:2500", false],
+    ["pods of the next step were asked for: their deadline runs", "scaling:1", false],
+    ["the next weight was written", "at:10000", true],
+    ["the Service was moved", "selecting", false],
+    ["the Service leads to the new pods: it settles", "arrived", false],
+    ["the pair was lowered in the hand-over", "lowered", true],
+    ["the lowered pair is taken in: it drains", "drained", false],
+  ])("where %s", (_what, mark, minor) => {
+    const play = atRest({ spec: { strategy: { canary: { steps: [{ weight: 25 }] } } } });
+    play.deploy("v2");
+    expect(marked(play, mark)).toEqual({ minor });
+  });
+
+  test("is false where pods became ready shortly before their deadline", () => {
+    const play = atRest({ spec: { progressDeadline: "10s", strategy: { canary: { steps: [{ weight: 25 }] } } } });
+    play.deploy("v2");
+    play.ready("v2", 0);
+    play.run(({ status }) => status.progress?.mark === "scaling:0").forMs(7_000);
+    play.ready("v2");
+    expect(marked(play, "canaryService")).toEqual({ minor: false });
+  });
+
+  test("is false where traffic goes back", () => {
+    const play = underWay(25);
+    play.ready("v2", 0);
+    expect(marked(play, "scaling:1")).toEqual({ minor: false });
+    expect(play.last?.target.wish).toEqual({ kind: "paired", canaryBp: 0 });
+  });
+
+  test("owing what is minor changes nothing of a release but how often it is told", () => {
+    const walked = (owes: boolean) => {
+      const play = atRest();
+      play.owes = owes;
+      play.deploy("v2");
+      play.forget().until("Healthy").settles();
+      const writes = play.story.flatMap((line) => line.replace(/^\S+ /, "").split(" | "));
+      return { writes: writes.filter((write) => !write.startsWith("→")), told: play.told, wrongs: play.wrongs };
+    };
+    const [owing, telling] = [walked(true), walked(false)];
+    expect(owing.wrongs).toEqual([]);
+    expect(owing.writes).toEqual(telling.writes);
+    expect(owing.told).toBeLessThan(telling.told);
+  });
+
   test("is false where a release begins", () => {
     const play = atRest();
     play.deploy("v2");

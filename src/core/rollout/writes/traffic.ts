@@ -111,7 +111,10 @@ export function rejectionCleared(target: Target, world: World): Write[] {
   const goes = target.release === true;
   const known = target.forgetRejected === true ? world.wanted?.hash : world.status.rejected?.revision;
   const { service, canaryService, routes } = world.snapshot;
-  return [service, canaryService, ...routes.map((route) => route.object)].flatMap((object): Write[] => {
+  // Once drained a pair is folded: its note goes with it.
+  const waits = target.stage === "Returning" && world.routes.state === "paired" && target.wish?.kind !== "rest";
+  const written = waits ? [] : routes.map((route) => route.object);
+  return [service, canaryService, ...written].flatMap((object): Write[] => {
     const note = object?.metadata.annotations?.[ANNOTATION_REJECTED];
     if (object === undefined || note === undefined) return [];
     if (!goes && note.split(" ")[0] !== known) return [];
