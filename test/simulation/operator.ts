@@ -54,6 +54,7 @@ export class Operator {
   readonly #hooks: Hooks;
   caches: Caches | undefined;
   #process = 0;
+  #startedMs = 0;
   #running: Generator<number, void> | undefined;
   #dirty = false;
   #wakeAtMs = Number.POSITIVE_INFINITY;
@@ -90,6 +91,7 @@ export class Operator {
   /** A new process: lists, then looks at every Rollout. */
   start(): void {
     this.#process++;
+    this.#startedMs = this.#agenda.nowMs;
     this.caches = new Caches(this.#agenda, this.#api, this.#rng.fork(), () => this.#enqueue());
     this.#enqueue();
   }
@@ -183,8 +185,9 @@ export class Operator {
     this.#readings = [];
     const memory = this.#memory;
     const metrics = { source: { kind: "ready" as const }, readings, ...(memory === undefined ? {} : { memory }) };
-    const snapshot = gather(caches.sources, KEY, nowMs, metrics, undefined);
-    if (snapshot === undefined) return;
+    const gathered = gather(caches.sources, KEY, nowMs, metrics, undefined);
+    if (gathered === undefined) return;
+    const snapshot = { ...gathered, decidingSinceMs: this.#startedMs };
     const plan = this.#hooks.plan(snapshot, routers as Routers);
     const pass: Pass = { snapshot, plan, process: this.#process, memory };
     this.#hooks.onPass(pass);

@@ -72,6 +72,8 @@ export class RolloutController {
   readonly #preflight: Preflight;
   readonly #contests: Contests;
   readonly #gateMetrics: GateMetrics;
+  /** By the server's clock. */
+  #decidingSinceMs = 0;
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -95,6 +97,7 @@ export class RolloutController {
   }
 
   start(): void {
+    this.#decidingSinceMs = this.#shell.now();
     for (const rollout of this.#shell.sources.rollouts.list()) this.#passes.add(keyOf(rollout));
     this.#passes.start();
   }
@@ -241,7 +244,8 @@ export class RolloutController {
     const problem = this.#templates.problem(key, rollout);
     const gathered = gather(this.#shell.sources, key, nowMs, metrics, problem, this.#gateMetrics.view(key));
     if (gathered === undefined) return undefined;
-    const snapshot = { ...gathered, ...optional("contested", this.#contests.view(key)) };
+    const contested = optional("contested", this.#contests.view(key));
+    const snapshot = { ...gathered, decidingSinceMs: this.#decidingSinceMs, ...contested };
     const unusable = this.#preflight.problem(key, examinedOf(rollout, settingsOf(rollout), routesOf(snapshot)), nowMs);
     return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
   }

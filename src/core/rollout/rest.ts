@@ -66,9 +66,11 @@ function keptBake(situation: Situation): Partial<Target> | undefined {
   return { baking: true, checkAgainInMs: leftMs > 0 ? leftMs : 5_000 };
 }
 
-/** The revision before is needed no more. */
-function alone(world: World, { previous: _gone, ...rest }: Target): Target {
+/** The revision before is needed no more. It waits for what was let in to it. */
+function alone(world: World, target: Target): Target {
   const { previous, stable } = world;
+  if (previous !== undefined && drainsForMs(world, stable?.hash ?? "") > 0) return target;
+  const { previous: _gone, ...rest } = target;
   const going = previous === undefined || previous.hash === stable?.hash ? {} : { [previous.hash]: 0 };
   return { ...rest, sizes: { ...rest.sizes, ...going } };
 }

@@ -45,7 +45,10 @@ function returnByRoutes(world: World, because: Because): Target {
     return returnTarget(world, because, draining && arrived && pinned ? "drained" : "back");
   // At rest the pair was drained, or there never was one, or somebody else has taken it away.
   const mark = draining || routes.state === "paired" ? "drained" : "folded";
-  const waitMs = remainingMs(world, "Returning", mark, settings.drainMs);
+  // Another process may have died between what it put right and its status: since when nothing leads there, it has not said.
+  const { decidingSinceMs = Number.NEGATIVE_INFINITY } = world.snapshot;
+  const unseenMs = Math.min(settings.drainMs, decidingSinceMs + settings.drainMs - world.nowMs);
+  const waitMs = Math.max(unseenMs, remainingMs(world, "Returning", mark, settings.drainMs));
   const target = returnTarget(world, because, mark);
   if (waitMs > 0) return { ...target, checkAgainInMs: waitMs };
   return routes.state === "paired" ? { ...target, wish: { kind: "rest" } } : returned(world, because);

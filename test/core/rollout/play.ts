@@ -75,6 +75,7 @@ export class Play {
   claimedBy: Snapshot["claimedBy"];
   contested: Snapshot["contested"];
   rollingBackLater: Snapshot["rollingBackLater"];
+  decidingSinceMs: Snapshot["decidingSinceMs"];
   templateProblem: string | undefined;
   /** What gates are answered by. */
   gates: Snapshot["gates"];
@@ -335,6 +336,7 @@ export class Play {
       ...(this.contested === undefined ? {} : { contested: this.contested }),
       ...(this.kill === undefined ? {} : { kill: this.kill }),
       ...(this.revertedFlag === undefined ? {} : { revertedFlag: this.revertedFlag }),
+      ...(this.decidingSinceMs === undefined ? {} : { decidingSinceMs: this.decidingSinceMs }),
       ...(this.rollingBackLater === undefined ? {} : { rollingBackLater: this.rollingBackLater }),
       ...(this.gates === undefined ? {} : { gates: this.gates }),
       ...(this.templateProblem === undefined ? {} : { templateProblem: this.templateProblem }),

@@ -101,6 +101,30 @@ describe("what is drained", () => {
     servesAlone(play, "v2");
   });
 
+  test("are those that it let in as the bake ended", () => {
+    const play = baking({ spec: { bake: "20s" } });
+    play.run(({ status }) => status.bake !== undefined && play.nowMs > Date.parse(status.bake.until) - 3_000);
+    const v1 = play.sizes.v1;
+    const fromMs = play.nowMs;
+    resetService(play);
+    play.until("Healthy");
+    expect([v1, play.sizes.v1]).toEqual([4, 4]);
+    play.run(({ sizes }) => (sizes.v1 ?? 0) === 0);
+    expect(play.nowMs - fromMs).toBeGreaterThanOrEqual(10_000);
+    play.settles();
+    servesAlone(play, "v2");
+  });
+
+  test("is a canary whose Service was put right by a process that told nobody", () => {
+    const play = underWay(25);
+    play.request("abort");
+    play.run(({ status }) => status.progress?.mark === "drained");
+    play.forMs(9_000); // Then the selector was reset, and put right: both before this process looked.
+    play.decidingSinceMs = play.nowMs;
+    play.run(({ sizes }) => (sizes.v2 ?? 0) === 0);
+    expect(play.nowMs - play.decidingSinceMs).toBeGreaterThanOrEqual(10_000);
+  });
+
   test("are pods of which a lost status knew", () => {
     const play = baking();
     play.request("rollback");
