@@ -119,6 +119,8 @@ function oneStepAtATime(written: Written, ledger: Ledger): string | undefined {
     return `raised from ${fromBp / 100} % to ${toBp / 100} %, and the data plane is at ${learned !== undefined && isPaired(learned) ? `${effectiveBp / 100} %` : "no pair"}`;
   if (!isPaired(old) || isPaired(object)) return undefined;
   if (fromBp > 0) return `the pair is folded at ${fromBp / 100} %`;
+  // Parents that refuse the 0 as well leave nothing to wait for: what the author wrote may be what they take.
+  if (written.pass.plan.target.reason === "RouteNotAccepted") return undefined;
   return effectiveBp > 0 ? `the pair is folded, and the data plane is at ${effectiveBp / 100} %` : undefined;
 }
 
