@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 const ERRORS = { errorRate: 0.05 };
 const SLOW = { latencyMs: 800 };
 // Twice: a version that was taken back once is not tried again, and who plays on after the demo wants to see another go.
-const BY_TAG = { v3: ERRORS, v4: SLOW, v6: ERRORS, v7: SLOW };
+const BY_TAG = { v3: ERRORS, v4: SLOW, v13: ERRORS, v14: SLOW };
 const { PORT = "8080", IMAGE = "shop/web:v1", DRAIN_MS = "3000", ERROR_RATE, ERROR_FILE, LATENCY_MS } = process.env;
 const tag = IMAGE.split(":").at(-1);
 const errorRate = Number(ERROR_RATE ?? (ERROR_FILE && "0.2") ?? BY_TAG[tag]?.errorRate ?? 0);

@@ -53,7 +53,7 @@ export async function ownGround(stops: Stops): Promise<Ground> {
     help: [
       `export KUBECONFIG=${cluster.kubeconfig}`,
       `export PATH=${toolboxOf(cluster)}:$PATH`,
-      "kubectl set image deployment/web web=shop/web:v5   # a good one; v6 answers with errors, v7 slowly",
+      "kubectl set image deployment/web web=shop/web:v5   # a good one; v13 answers with errors, v14 slowly",
       "kubectl zenith get web --watch",
       `curl -H 'Host: web.example' ${gateway.url}`,
       `Prometheus: ${prometheusUrl}`,
@@ -117,7 +117,7 @@ export async function contextGround(options: ContextOptions, keep: boolean, stop
     release: (tag) => ["set", "env", "deployment/web", `IMAGE=shop/web:${tag}`],
     kubectl,
     help: [
-      `kubectl --context ${context} -n ${NAMESPACE} set env deployment/web IMAGE=shop/web:v5   # a good one; v6 answers with errors, v7 slowly`,
+      `kubectl --context ${context} -n ${NAMESPACE} set env deployment/web IMAGE=shop/web:v5   # a good one; v13 answers with errors, v14 slowly`,
       `kubectl --context ${context} -n ${NAMESPACE} get rollouts --watch`,
       `curl -H 'Host: web.example' ${url}`,
       `kubectl --context ${context} delete namespace ${NAMESPACE}   # when you have seen enough`,
