@@ -118,6 +118,7 @@ export class Reflector<T extends KubeObject> {
    * @throws what a listener of the store throws: that is a fault of ours, and no watch may hide it */
   async run(signal: AbortSignal): Promise<void> {
     let waitMs = FIRST_WAIT_MS;
+    let wasUnreachable = false;
     while (!signal.aborted) {
       this.#sinceMs = this.#clock.monotonicMs();
       const end = await this.#session(signal);
@@ -128,7 +129,11 @@ export class Reflector<T extends KubeObject> {
       if (livedMs > HEALTHY_MS) waitMs = FIRST_WAIT_MS;
       const regular = ["closed", "closedEarly", "idle", "overdue"].includes(end.reason);
       if ((regular && livedMs > SHORT_LIVED_MS) || end.reason === "streamRefused") continue;
-      const longestMs = end.reason === "network" ? LONGEST_WAIT_UNREACHABLE_MS : LONGEST_WAIT_MS;
+      const isUnreachable = end.reason === "network";
+      // A server that has come back may refuse for a moment: how long it was away says nothing of that.
+      if (wasUnreachable && !isUnreachable) waitMs = FIRST_WAIT_MS;
+      wasUnreachable = isUnreachable;
+      const longestMs = isUnreachable ? LONGEST_WAIT_UNREACHABLE_MS : LONGEST_WAIT_MS;
       const ownMs = Math.min(waitMs, longestMs) * (1 + this.#random());
       // A proxy may say 0, or a time that is past: then ours stands, or nobody would wait at all.
       const pauseMs = Math.max(end.retryAfterMs ?? 0, ownMs);

@@ -130,6 +130,8 @@ export class Cluster {
         "--leader-elect=false",
         "--secure-port=0",
         "--concurrent-replicaset-syncs=20",
+        // A kubelet that was out of reach makes its pods ready again afterwards; kwok does not.
+        "--node-monitor-grace-period=1h",
         ...UNTHROTTLED,
       ]);
     }

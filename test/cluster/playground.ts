@@ -129,16 +129,24 @@ export async function startOperator(
         .map((line) => JSON.parse(line) as Record<string, unknown>),
   };
   onStarted(operator);
-  await ready(`http://127.0.0.1:${health}/readyz`, running, logFile);
+  try {
+    await ready(`http://127.0.0.1:${health}/readyz`, running, logFile);
+  } catch (error) {
+    await running.stop(); // Nobody else would.
+    throw error;
+  }
   return operator;
 }
+
+/** Longer than an API server may be away in a test: as the kubelet, we wait for who waits for it. */
+const READY_WITHIN_MS = 90_000;
 
 async function ready(url: string, running: Running, logFile: string): Promise<void> {
   let ended = false;
   void running.ended.then(() => {
     ended = true;
   });
-  for (const end = performance.now() + 30_000; performance.now() < end && !ended; ) {
+  for (const end = performance.now() + READY_WITHIN_MS; performance.now() < end && !ended; ) {
     if (
       await fetch(url).then(
         (r) => r.ok,

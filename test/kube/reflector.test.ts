@@ -422,6 +422,19 @@ describe("Reflector", () => {
     expect(clock.monotonicMs() - backMs).toBeLessThan(15_000);
   });
 
+  test("begins its waits anew where a server that was away for long refuses at first", async () => {
+    server.play(hangUp);
+    const pauses: number[] = [];
+    const fast = fastClock(FACTOR);
+    const sleep = (ms: number, signal?: AbortSignal) => fast.sleep(pauses.push(ms) > 0 ? ms : 0, signal);
+    run({ clock: { ...fast, sleep } });
+    await eventually("long waits", () => pauses.filter((ms) => ms === 4_000).length >= 4);
+    server.play(refusal(503, "ServiceUnavailable"));
+    const refused = () => pauses.slice(pauses.lastIndexOf(4_000) + 1);
+    await eventually("waits after refusals", () => refused().length >= 3);
+    expect(refused().slice(0, 3)).toEqual([800, 1_600, 3_200]);
+  });
+
   test("has one line for an outage, however often it tries, and one for its end", async () => {
     const lines: string[] = [];
     const log = pino({ level: "info" }, { write: (text: string) => void lines.push(JSON.parse(text).msg) });
