@@ -243,6 +243,16 @@ describe("flag eval -f", () => {
     });
   });
 
+  test("answers nothing where a file cannot be read: what stands there may decide", async () => {
+    writeFileSync(join(folder, "segments.yaml"), "kind: FlagSegment\nspec: {included: [dave\n");
+    const { code, err } = await runOffline(["flag", "eval", "new-checkout", "-f", folder, "-u", "dave"]);
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/segments\.yaml:\d+: .*\n.*kubectl zenith lint/),
+    });
+    rmSync(join(folder, "segments.yaml"));
+  });
+
   test("names those that there are, where one is asked for that is not", async () => {
     const { code, err } = await runOffline(["flag", "eval", "nothing", "-f", folder]);
     expect({ code, err }).toEqual({

@@ -47,8 +47,13 @@ export class Watch {
     return store;
   }
 
-  /** Resolves when something changed since the last call, or after `mostMs`: then ages are to be told anew. Changes that come
-   * together are told together.
+  /** Whether its stores are full: before, what is missing in them may be there all the same. */
+  hasSynced(): boolean {
+    return this.#stores.every((store) => store.hasSynced());
+  }
+
+  /** Resolves when something changed since the last call, or after `mostMs`, full or not: then ages are to be told anew.
+   * Changes that come together are told together.
    * @returns false once the signal is aborted
    * @throws CliError where the person may not watch */
   async next(mostMs: number): Promise<boolean> {
@@ -57,10 +62,10 @@ export class Watch {
       if (this.#forbidden !== undefined)
         throw new CliError(this.#forbidden.replace(/^Cannot [A-Z]+ \S+: /, ""), "ask for the right to watch");
       const leftMs = due - systemClock.monotonicMs();
-      const synced = this.#stores.every((store) => store.hasSynced());
-      if (synced && (this.#isDirty || leftMs <= 0)) break;
+      const synced = this.hasSynced();
+      if (leftMs <= 0 || (synced && this.#isDirty)) break;
       // A store that becomes full without an object in it tells nobody.
-      await this.#sleep(synced ? leftMs : Math.min(50, Math.max(1, leftMs)));
+      await this.#sleep(synced ? leftMs : Math.min(50, leftMs));
     }
     await this.#sleepOn(TOGETHER_MS);
     this.#isDirty = false;

@@ -157,9 +157,15 @@ async function evalFlag(session: Session, name: string, options: UserOptions): P
 
 /** From files: what a status would add, how far a ramp is say, is not known there. */
 function worldIn(session: Session, path: string, name: string): FlagWorld {
-  const objects = [...session.io.readFiles(path)]
-    .flatMap(([file, text]) => documentsOf(file, text).found)
-    .map(({ object }) => object as unknown as FeatureFlag);
+  const read = [...session.io.readFiles(path)].map(([file, text]) => documentsOf(file, text));
+  const [unreadable] = read.flatMap((one) => one.unreadable);
+  // It may be a segment or a KillSwitch: without it the answer would be another flag's.
+  if (unreadable !== undefined)
+    throw new CliError(
+      `${unreadable.file}:${unreadable.line}: ${unreadable.message}`,
+      "kubectl zenith lint tells all that is wrong there",
+    );
+  const objects = read.flatMap(({ found }) => found).map(({ object }) => object as unknown as FeatureFlag);
   const ofKind = <T>(kind: string) => objects.filter((object) => object.kind === kind) as unknown as T[];
   const flags = ofKind<FeatureFlag>("FeatureFlag");
   const flag = flags.find(({ metadata }) => metadata.name === name);

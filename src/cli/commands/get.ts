@@ -88,6 +88,7 @@ async function watchTree(session: Session, name: string): Promise<number> {
   const screen = new Screen(session);
   let last = "";
   while (await watch.next(io.isTerminal ? 1_000 : 3_600_000)) {
+    if (!watch.hasSynced()) continue;
     const tree = trees.read();
     if (tree === undefined) {
       session.note(`Rollout "${name}" was deleted.`);

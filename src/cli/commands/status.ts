@@ -110,7 +110,7 @@ async function looker(cluster: Cluster, first: Rollout, watch: Watch): Promise<L
   if (workload !== undefined && (await cluster.listIfAllowed(KINDS.deployments, namespace)) !== undefined)
     deployments = watch.store<Deployment>(KINDS.deployments, one(workload));
   return () => {
-    const rollout = rollouts.get(namespace, name);
+    const rollout = watch.hasSynced() ? rollouts.get(namespace, name) : first;
     if (rollout === undefined) throw new CliError(`Rollout "${name}" was deleted`);
     return { rollout, deployment: workload === undefined ? undefined : deployments?.get(namespace, workload) };
   };
