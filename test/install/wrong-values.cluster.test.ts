@@ -29,6 +29,8 @@ const WRONG: Readonly<Record<string, readonly [set: string, ...says: string[]]>>
     "flags.podLabels.app\\.kubernetes\\.io/component=mine",
     "flags.podLabels must not have app.kubernetes.io/component",
   ],
+  "a part that is taken away": ["operator=null", "at '': missing property 'operator'"],
+  "a part of a part": ["flags.podDisruptionBudget=null", "at '/flags': missing property 'podDisruptionBudget'"],
   "an account that nobody makes": [
     "operator.serviceAccount.create=false",
     "operator.serviceAccount.name must name an existing account",
