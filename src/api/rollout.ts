@@ -212,7 +212,9 @@ export const rolloutSpec = z
       .meta({ description: "How the canary is judged, from its first weight to the end of the bake." })
       .optional(),
     gates: gates.optional(),
-    bake: durationOrZero("How long the new revision is still judged after 100 %, and reverted on a breach.")
+    bake: durationOrZero(
+      "How long the new revision is still judged after 100 %, and reverted on a breach. One under way keeps its end.",
+    )
       .meta(unlessSaid("10m"))
       .optional(),
     objectives: z
