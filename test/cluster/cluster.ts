@@ -88,6 +88,8 @@ export class Cluster {
   readonly directory: string;
   readonly token = randomBytes(16).toString("hex");
   server = "";
+  /** The first Prometheus that was started here. */
+  prometheusUrl: string | undefined;
   readonly #options: ClusterOptions;
   readonly #running: Running[] = [];
   readonly #tokens = new Map<string, string>();
@@ -377,6 +379,7 @@ export class Cluster {
         return false;
       }
     });
+    this.prometheusUrl ??= url;
     return { url, stop: () => running.stop() };
   }
 

@@ -2,17 +2,29 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { shop } from "../demo/shop.ts";
 import { cacheFolder, ensureBinaries } from "./binaries.ts";
+import { type Load, startLoad } from "./load.ts";
 import { Playground } from "./playground.ts";
 import { toolboxOf } from "./toolbox.ts";
+import { zenithRuntime } from "./zenith-runtime.ts";
 
 const USAGE = `npm run cluster -- COMMAND
 
-  up       starts a local control plane with Prometheus, a gateway and the operator (--no-operator: without)
+  up       starts a local control plane with Prometheus, a gateway and the operator (--no-operator: without;
+           --quick-start: without anything of Zenith, and with a shop under load: what docs/quick-start.md begins with)
   down     stops it
   status   says what runs where
   env      prints what points kubectl at it, and has kubectl zenith and helm too: eval "$(npm run -s cluster -- env)"
 `;
+
+type What = "all" | "no-operator" | "quick-start";
+
+const PARTS = {
+  all: "Prometheus, gateway and operator",
+  "no-operator": "Prometheus and gateway",
+  "quick-start": "Prometheus, gateway and shop",
+};
 
 /** What a running cluster tells of itself. */
 interface State {
@@ -32,14 +44,18 @@ const PATIENCE_MS = 120_000;
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { "no-operator": { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
+    options: {
+      "no-operator": { type: "boolean", default: false },
+      "quick-start": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h" },
+    },
   });
   const [command] = positionals;
-  const withOperator = !values["no-operator"];
+  const what: What = values["quick-start"] ? "quick-start" : values["no-operator"] ? "no-operator" : "all";
   if (values.help === true) return say(USAGE, 0);
   switch (command) {
     case "up":
-      return await up(withOperator);
+      return await up(what);
     case "down":
       return await down();
     case "status":
@@ -47,28 +63,28 @@ async function main(): Promise<number> {
     case "env":
       return env();
     case "serve": // What `up` leaves behind.
-      return await serve(withOperator);
+      return await serve(what);
     default:
       process.stderr.write(`${command === undefined ? "Which command?" : `"${command}" is no command.`}\n\n${USAGE}`);
       return 2;
   }
 }
 
-async function up(withOperator: boolean): Promise<number> {
+async function up(what: What): Promise<number> {
   const running = state();
   if (running !== undefined) return say(`It is up already.\n${describe(running)}`, 0);
   await ensureBinaries();
   mkdirSync(FOLDER, { recursive: true });
   rmSync(STATE, { force: true });
   const log = openSync(LOG, "w");
-  const args = [process.argv[1] ?? "", "serve", ...(withOperator ? [] : ["--no-operator"])];
+  const args = [process.argv[1] ?? "", "serve", ...(what === "all" ? [] : [`--${what}`])];
   const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", log, log] });
   child.unref();
   let ended = false;
   child.on("exit", () => {
     ended = true;
   });
-  process.stderr.write("Starting the control plane, Prometheus, gateway and operator ");
+  process.stderr.write(`Starting the control plane, ${PARTS[what]} `);
   for (const end = performance.now() + PATIENCE_MS; performance.now() < end && !ended; ) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const started = state();
@@ -107,12 +123,14 @@ function env(): number {
 }
 
 /** Runs everything until SIGTERM. */
-async function serve(withOperator: boolean): Promise<number> {
+async function serve(what: What): Promise<number> {
   const stop = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
-  const playground = await Playground.start({ gatewayLagMs: 200 });
-  const operator = withOperator ? await playground.startOperator() : undefined;
+  const isQuickStart = what === "quick-start";
+  const playground = await Playground.start({ gatewayLagMs: 200, crds: !isQuickStart, runtime: zenithRuntime });
+  const operator = what === "all" ? await playground.startOperator() : undefined;
+  const load = isQuickStart ? await openShop(playground) : undefined;
   const { cluster, gateway, prometheusUrl } = playground;
   const own: State = {
     pid: process.pid,
@@ -127,8 +145,15 @@ async function serve(withOperator: boolean): Promise<number> {
   await stop;
   clearInterval(alive);
   rmSync(STATE, { force: true });
+  await load?.stop();
   await playground.stop();
   return 0;
+}
+
+/** The demo's shop, and requests for it. */
+async function openShop({ cluster, gateway }: Playground): Promise<Load> {
+  await cluster.apply(shop());
+  return startLoad(gateway.url, 100, { host: "web.example" });
 }
 
 function state(): State | undefined {

@@ -5,6 +5,9 @@ import type { Program, Runtime, Start } from "./node-agent.ts";
 import { ROOT } from "./playground.ts";
 import { freePorts } from "./processes.ts";
 
+/** Where the documents say that a cluster's Prometheus is. Nobody resolves Services' names here: it leads to the cluster's first. */
+export const PROMETHEUS = "http://prometheus.monitoring:9090";
+
 /** Runs Zenith's own pods, as a chart or kustomize made them: their command and arguments, their ServiceAccount's token, and
  * ports of their own instead of a network of their own.
  * @param root an unpacked image, in which they run as the chart asks: read-only, by nobody, without a right. Left out, the
@@ -24,16 +27,17 @@ export function logOf(cluster: Cluster, { namespace, pod }: Pick<Start, "namespa
 async function fromSources(cluster: Cluster, start: Start): Promise<Program> {
   const [node, ...rest] = start.command;
   if (node !== "node") throw new Error(`An image of Zenith runs node, not ${node}`);
-  const entry = join(ROOT, "src/main.ts");
+  const words: Readonly<Record<string, string>> = {
+    "/zenith.mjs": join(ROOT, "src/main.ts"),
+    [`--prometheus-url=${PROMETHEUS}`]: `--prometheus-url=${cluster.prometheusUrl}`,
+  };
   const network = `--import=${join(ROOT, "test/cluster/pod-network.ts")}`;
-  const args = [
-    "--disable-warning=ExperimentalWarning",
-    network,
-    ...rest.map((arg) => (arg === "/zenith.mjs" ? entry : arg)),
-  ];
+  const args = ["--disable-warning=ExperimentalWarning", network, ...rest.map((word) => words[word] ?? word)];
   const kubeconfig = cluster.path(`pod-${start.namespace}-${start.pod}.yaml`);
   cluster.writeKubeconfig(kubeconfig, await tokenOf(cluster, start));
-  return logged(cluster, start, 'exec "$@"', [process.execPath, ...args], { KUBECONFIG: kubeconfig });
+  const isInCluster = start.env.ZENITH_PROMETHEUS_URL === PROMETHEUS;
+  const prometheus = isInCluster ? { ZENITH_PROMETHEUS_URL: cluster.prometheusUrl ?? "" } : {};
+  return logged(cluster, start, 'exec "$@"', [process.execPath, ...args], { KUBECONFIG: kubeconfig, ...prometheus });
 }
 
 /** What a container engine does with the chart's security context, and a kubelet with the account. */
