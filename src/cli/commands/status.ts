@@ -106,11 +106,19 @@ async function looker(cluster: Cluster, first: Rollout, watch: Watch): Promise<L
   const one = (named: string) => ({ namespace, fieldSelector: `metadata.name=${named}` });
   const rollouts = watch.store<Rollout>(KINDS.rollouts, one(name));
   const workload = first.spec.workloadRef?.name;
+  // Read after the Rollout: what was seen of a Deployment that is newer is waited for, and never taken for granted.
+  const read =
+    workload === undefined
+      ? undefined
+      : await cluster.listIfAllowed<Deployment>(KINDS.deployments, namespace, {
+          fieldSelector: `metadata.name=${workload}`,
+        });
   let deployments: Store<Deployment> | undefined;
-  if (workload !== undefined && (await cluster.listIfAllowed(KINDS.deployments, namespace)) !== undefined)
+  if (workload !== undefined && read !== undefined)
     deployments = watch.store<Deployment>(KINDS.deployments, one(workload));
   return () => {
-    const rollout = watch.hasSynced() ? rollouts.get(namespace, name) : first;
+    if (!watch.hasSynced()) return { rollout: first, deployment: read?.[0] };
+    const rollout = rollouts.get(namespace, name);
     if (rollout === undefined) throw new CliError(`Rollout "${name}" was deleted`);
     return { rollout, deployment: workload === undefined ? undefined : deployments?.get(namespace, workload) };
   };
