@@ -91,7 +91,8 @@ export function styleFor({ isTerminal, environment }: Pick<Io, "isTerminal" | "e
   };
 }
 
-const COLOUR = `${String.fromCharCode(27)}\\[[0-9;]*m`;
+/** Those that `styleFor` paints with, and no others: what hides text say is not ours. */
+const COLOUR = `${String.fromCharCode(27)}\\[(?:0|1|2|31|32|33|36)m`;
 const ESCAPES = new RegExp(COLOUR, "g");
 const CONTROLS = new RegExp(`${COLOUR}|(?![\\n\\t])\\p{Cc}`, "gu");
 

@@ -50,10 +50,7 @@ async function measureErrors(
   if (answer.kind !== "matrix") return fault(spec, answer);
   if (answer.series.length === 0) return noSeries(spec, query);
   const unclear = withoutVerdict(query, answer.series);
-  if (unclear !== undefined) {
-    const message = `${unclear} has no label ${query.badLabels}: name the one that it has in analysis.labels.status`;
-    return { kind: "error", metric: spec.name, message };
-  }
+  if (unclear !== undefined) return { kind: "error", metric: spec.name, message: unclear };
   return {
     kind: "counters",
     metric: spec.name,
@@ -62,13 +59,14 @@ async function measureErrors(
 }
 
 /** Series that do not tell what is bad, as all of them or all of what is judged lack the label: its failures would count as good.
- * @returns whose they are, for a message; undefined where enough tell */
+ * @returns what is missing, and how to mend it; undefined where enough tell */
 function withoutVerdict(query: SourceQueries["requests"], rows: Rows): string | undefined {
   const isMute = (own: Rows) => own.length > 0 && own.every(({ labels }) => query.isBad(labels) === undefined);
-  if (isMute(rows)) return query.metric;
-  return isMute(sideRows(query, rows, query.canary))
-    ? `${query.metric}{${query.sideLabel}=~${quoted(query.canary)}}`
-    : undefined;
+  const without = `has no label ${query.badLabels}`;
+  if (isMute(rows)) return `${query.metric} ${without}: name the one that it has in analysis.labels.status`;
+  if (!isMute(sideRows(query, rows, query.canary))) return undefined;
+  const whose = `${query.metric}{${query.sideLabel}=~${quoted(query.canary)}}`;
+  return `${whose} ${without}, which other series have: this version does not say how its requests ended, or none has ended yet`;
 }
 
 async function measureLatency(

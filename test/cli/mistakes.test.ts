@@ -158,10 +158,10 @@ test("cutTo() counts letters, not colours", () => {
 });
 
 describe("what others wrote", () => {
-  const evil = "\u001b]0;owned\u0007\u001b[2J\r\u009b1A";
+  const evil = "\u001b]0;owned\u0007\u001b[2J\r\u009b1A\u001b[8m";
   test("does not steer the terminal, while our colours stay", () => {
     expect(harmless(`\u001b[31mno\u001b[0m\t${evil}\n`)).toBe(
-      "\u001b[31mno\u001b[0m\t\\u001b]0;owned\\u0007\\u001b[2J\\u000d\\u009b1A\n",
+      "\u001b[31mno\u001b[0m\t\\u001b]0;owned\\u0007\\u001b[2J\\u000d\\u009b1A\\u001b[8m\n",
     );
   });
   test("is told as it is by every command, and JSON stays JSON", async () => {

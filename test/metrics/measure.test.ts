@@ -107,7 +107,7 @@ describe("measure() of errors", () => {
       kind: "error",
       metric: "error-rate",
       message:
-        'http_requests_total{pod=~"web-6d4c-[a-z0-9]{5}"} has no label "status" or "code": name the one that it has in analysis.labels.status',
+        'http_requests_total{pod=~"web-6d4c-[a-z0-9]{5}"} has no label "status" or "code", which other series have: this version does not say how its requests ended, or none has ended yet',
     });
   });
 
