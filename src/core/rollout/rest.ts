@@ -1,7 +1,7 @@
-import { resolveSurge } from "../replicas.ts";
 import { overdueBake } from "./bake.ts";
 import type { Situation } from "./decide.ts";
 import { entryOf, GATES } from "./entry.ts";
+import { replicasThatServe } from "./exchange.ts";
 import { contestOf } from "./gates.ts";
 import { drainsForMs } from "./let-in.ts";
 import { scalingMark } from "./marks.ts";
@@ -222,7 +222,7 @@ export function restingAs(world: World, stable: Revision): Target {
     weightBp: 0,
     ...strays.waiting,
     ...foldedByWayOf0(world),
-    selects: routed ? stable.hash : "all",
+    selects: routed || keepsOut(world, stable) ? stable.hash : "all",
     canarySelects: stable.hash,
     sizes: {
       ...strays.sizes,
@@ -236,18 +236,37 @@ export function restingAs(world: World, stable: Revision): Target {
 /** Pods of revisions that have no part any more. Where routes lead, nobody knows when ready ones, of a status that was lost
  * say, had their last request. */
 function straysOf(world: World, stable: Revision): { sizes: Target["sizes"]; waiting?: Partial<Target> } {
-  const { routes, revisions, settings, replicas } = world;
+  const { routes, revisions, settings } = world;
   const sizes = othersToZero(world, stable);
   const isReady = (hash: string) => (revisions.get(hash)?.ready ?? 0) > 0;
   const dead = Object.fromEntries(Object.entries(sizes).filter(([hash]) => !isReady(hash)));
-  // Without routes they may be all that serves: those that are ready wait for stable.
-  const { maxUnavailable } = resolveSurge(replicas, settings.maxSurge, settings.maxUnavailable);
-  if (!hasRoutes(routes)) return { sizes: stable.ready >= replicas - maxUnavailable ? sizes : dead };
+  if (!hasRoutes(routes)) return { sizes: replacedBySizes(world, stable, Object.keys(sizes)) };
   if (Object.keys(sizes).length === 0) return { sizes };
   if (routes.state !== "rest") return { sizes: {} };
   const waitMs = remainingMs(world, "Resting", "strays", settings.drainMs);
   if (waitMs === 0 || !Object.keys(sizes).some(isReady)) return { sizes };
   return { sizes: dead, waiting: { mark: "strays", checkAgainInMs: waitMs } };
+}
+
+/** Without routes strays may be all that serves: as many as stable lacks stay, and the others make room for it. One that was
+ * taken back stays only until half of stable is there, and none stays that the Service keeps from requests. */
+function replacedBySizes(world: World, stable: Revision, strays: readonly string[]): Target["sizes"] {
+  const { revisions, replicas, selects } = world;
+  const isHalf = stable.ready >= Math.ceil(replicas / 2);
+  let lacking = selects === stable.hash ? 0 : Math.max(0, replicasThatServe(world) - stable.ready);
+  const left = (hash: string): number => {
+    const { ready, size, mark } = revisions.get(hash) as Revision;
+    const stays = ready === 0 || (mark?.kind === "rejected" && isHalf) ? 0 : Math.min(size, lacking);
+    lacking -= stays;
+    return stays;
+  };
+  return Object.fromEntries(strays.map((hash) => [hash, left(hash)]));
+}
+
+/** Whether the Service keeps requests from pods that have no part any more, as at the end of a return without routes. */
+function keepsOut({ selects, revisions, previous }: World, stable: Revision): boolean {
+  const isStray = ({ hash, pods }: Revision) => pods > 0 && hash !== stable.hash && hash !== previous?.hash;
+  return selects === stable.hash && [...revisions.values()].some(isStray);
 }
 
 /** A pair that is left over, after status was lost say, is folded only from an effective, drained 0. */

@@ -5,6 +5,7 @@ import { analysisStatus } from "../analysis/status.ts";
 import { conditionsSaying } from "../conditions.ts";
 import { sameJson } from "../json.ts";
 import { optional } from "../optional.ts";
+import { isTold } from "./approach.ts";
 import { approvedRevision } from "./entry.ts";
 import { letInOf } from "./let-in.ts";
 import { BOTH_BAD, CANARY_SERVICE, isOnTheWayUp, isScaling, writtenMark } from "./marks.ts";
@@ -141,10 +142,17 @@ function total({ revisions }: World, count: (revision: Revision) => number): num
   return [...revisions.values()].reduce((sum, revision) => sum + count(revision), 0);
 }
 
+/** This status is the first that knows of a raise, whatever came in between: the pods were ready for it, and its clock starts
+ * now. What was judged so far were requests at the weight before. */
+function tellsRaise(world: World, { stage, wish, weightBp }: Target): boolean {
+  return stage === "Stepping" && wish === undefined && !isTold(world) && world.routes.canaryBp === weightBp;
+}
+
 function stepOf(world: World, target: Target, now: string): NonNullable<RolloutStatus["step"]> {
   const total = world.settings.steps.length;
   const moving = target.stage === "Stepping" || target.stage === "HandingOver";
-  const same = world.status.step?.index === target.stepIndex && target.stepChanged !== true && moving;
+  const begins = target.stepChanged === true || tellsRaise(world, target);
+  const same = world.status.step?.index === target.stepIndex && !begins && moving;
   const startedAt = same ? world.status.step?.startedAt : moving ? now : undefined;
   return { index: target.stepIndex, total, ...(startedAt === undefined ? {} : { startedAt }) };
 }
@@ -212,7 +220,7 @@ function progressOf(world: World, target: Target, orders: Orders | undefined, no
     ...(target.canary === undefined ? {} : { canary: target.canary }),
     ...(target.previous === undefined ? {} : { previous: target.previous }),
     ...(target.first === undefined ? {} : { first: target.first }),
-    ...(target.stepReady === true && moving ? { stepReady: true } : {}),
+    ...((target.stepReady === true || tellsRaise(world, target)) && moving ? { stepReady: true } : {}),
     ...(paused === true ? { paused: true } : {}),
     ...(full ? { full: true } : {}),
     ...optional("promoteThrough", rememberedPromote(world, target, orders)),

@@ -62,6 +62,22 @@ describe("rule 2: weight rises only onto ready pods", () => {
     expect(play.story[0]).toMatch(/^00:20 scale revision v2/);
   });
 
+  test("a raise that status owes when a pod goes is told with its clock, and that its pods were ready", () => {
+    const steps = [{ weight: 25 }, { weight: 50 }, { pause: {} }];
+    const play = atRest({ spec: { strategy: { canary: { steps } } } });
+    play.deploy("v2");
+    play.owes = true;
+    play.run(({ weights }) => weights["web-canary"] === 1 && weights.web === 1);
+    expect(play.status.weights?.written).toBe(25); // Owed.
+    const raisedMs = play.nowMs;
+    play.ready("v2", 1);
+    play.run(({ status }) => status.weights?.written === 50);
+    expect(play.status.progress?.stepReady).toBe(true);
+    expect(Date.parse(play.status.step?.startedAt ?? "")).toBeGreaterThanOrEqual(raisedMs);
+    play.forMs(900_000); // Beyond any deadline.
+    expect([play.phase, play.reason]).toEqual(["Paused", "WaitingForApproval"]);
+  });
+
   test("a route that nobody takes in for 30 s goes back by way of 0, and is tried again", () => {
     const play = underWay(25);
     play.manners.gateway = "silent";

@@ -224,6 +224,41 @@ describe("a status that was lost", () => {
     servesAlone(play, "v2");
   });
 
+  test("without routes, on the way back: the Service keeps out what was taken back", () => {
+    const play = underWayBySizes();
+    play.requests.bad.add("v2");
+    play.ready("v1", 2);
+    play.run(({ status }) => status.progress?.mark === "pinned");
+    expect(play.selects()).toBe("v1");
+    play.loseStatus();
+    play.restart();
+    play.ready("v1", 2);
+    play.step();
+    expect([play.selects(), play.sizes.v2]).toEqual(["v1", 0]);
+    play.ready("v1");
+    play.settles();
+    expect(play.phase).toBe("Reverted");
+    servesAlone(play, "v1");
+  });
+
+  test("without routes, undone: a good canary makes room for a stable that lacks one pod more than it may", () => {
+    const play = atRest({
+      routes: false,
+      spec: { replicas: 10, strategy: { canary: { steps: [{ weight: 50 }, { pause: {} }] } } },
+    });
+    play.deploy("v2");
+    play.run(({ sizes, reason }) => sizes.v2 === 5 && reason === "WaitingForApproval");
+    play.ready("v1", 7); // There is no room for more beside five others.
+    play.deploy("v1");
+    play.loseStatus();
+    play.restart();
+    play.forMs(1_000);
+    expect(play.sizes).toEqual({ v1: 10, v2: 1 });
+    play.ready("v1");
+    play.settles();
+    servesAlone(play, "v1", 10);
+  });
+
   test("what was rejected stays rejected, by its mark", () => {
     const play = underWay(25);
     play.request("abort");
