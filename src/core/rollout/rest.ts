@@ -248,15 +248,14 @@ function straysOf(world: World, stable: Revision): { sizes: Target["sizes"]; wai
   return { sizes: dead, waiting: { mark: "strays", checkAgainInMs: waitMs } };
 }
 
-/** Without routes strays may be all that serves: as many as stable lacks stay, and the others make room for it. One that was
- * taken back stays only until half of stable is there, and none stays that the Service keeps from requests. */
+/** Without routes strays may be all that serves: as many as stable lacks stay, and the others make room for it. None
+ * stays that the Service keeps from requests. */
 function replacedBySizes(world: World, stable: Revision, strays: readonly string[]): Target["sizes"] {
-  const { revisions, replicas, selects } = world;
-  const isHalf = stable.ready >= Math.ceil(replicas / 2);
+  const { revisions, selects } = world;
   let lacking = selects === stable.hash ? 0 : Math.max(0, replicasThatServe(world) - stable.ready);
   const left = (hash: string): number => {
-    const { ready, size, mark } = revisions.get(hash) as Revision;
-    const stays = ready === 0 || (mark?.kind === "rejected" && isHalf) ? 0 : Math.min(size, lacking);
+    const { ready, size } = revisions.get(hash) as Revision;
+    const stays = ready === 0 ? 0 : Math.min(size, lacking);
     lacking -= stays;
     return stays;
   };
