@@ -34,6 +34,7 @@ interface State {
   readonly gateway: string;
   readonly prometheus: string;
   readonly operator?: string; // its log
+  readonly what: What;
 }
 
 const FOLDER = join(cacheFolder(), "cluster");
@@ -134,6 +135,7 @@ async function serve(what: What): Promise<number> {
   const { cluster, gateway, prometheusUrl } = playground;
   const own: State = {
     pid: process.pid,
+    what,
     kubeconfig: cluster.kubeconfig,
     bin: toolboxOf(cluster),
     gateway: gateway.url,
@@ -171,12 +173,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function describe({ kubeconfig, gateway, prometheus, operator }: State): string {
+const WITHOUT_OPERATOR = {
+  all: "",
+  "no-operator": "not started; npm run zenith -- operator --kubeconfig …",
+  "quick-start": "none yet; step 1 of docs/quick-start.md installs it, beside a shop whose host is web.example",
+};
+
+function describe({ kubeconfig, gateway, prometheus, operator, what }: State): string {
   return [
     `  kubeconfig  ${kubeconfig}`,
     `  gateway     ${gateway}   (send the Host header that the route names)`,
     `  Prometheus  ${prometheus}`,
-    `  operator    ${operator === undefined ? "not started; npm run zenith -- operator --kubeconfig …" : `its log is ${operator}`}`,
+    `  operator    ${operator === undefined ? WITHOUT_OPERATOR[what] : `its log is ${operator}`}`,
     "",
     '  eval "$(npm run -s cluster -- env)"   points kubectl at it, and has kubectl zenith and helm too',
     "  npm run cluster -- down               stops it",
