@@ -86,8 +86,8 @@ export class Reflector<T extends KubeObject> {
   #sinceMs = 0;
   /** How many watches there were; `#open` while the last of them is under way. */
   #watches = 0;
-  /** Whether the log knows that there is no watch. */
-  #isTold = false;
+  /** What the log knows: why there is no watch; undefined while there is one. */
+  #told: string | undefined;
   #open = false;
 
   constructor(client: ApiClient, type: ResourceType, store: Store<T>, options: ReflectorOptions = {}) {
@@ -293,8 +293,8 @@ export class Reflector<T extends KubeObject> {
   }
 
   #opened(): void {
-    if (this.#isTold) this.#options.log?.info({ kind: this.type.kind }, "the watch goes on");
-    this.#isTold = false;
+    if (this.#told !== undefined) this.#options.log?.info({ kind: this.type.kind }, "the watch goes on");
+    this.#told = undefined;
     this.#watches++;
     this.#open = true;
   }
@@ -352,13 +352,14 @@ export class Reflector<T extends KubeObject> {
     this.#lastHeardMs = this.#clock.monotonicMs();
   }
 
-  /** One line for an outage, however often it is tried. */
+  /** One line for an outage, however often it is tried; and one where it turns out that the right is missing, which no time
+   * mends. */
   #tell({ reason, error }: End): void {
     if (error === undefined || error.kind === "gone") return;
     const absent = error.kind === "notFound" && this.#options.optional === true;
     const fields = { kind: this.type.kind, reason, error: error.message };
-    const isTold = this.#isTold;
-    this.#isTold = true;
+    const isTold = this.#told !== undefined && (reason !== "forbidden" || this.#told === reason);
+    if (!isTold) this.#told = reason;
     if (isTold) this.#options.log?.debug(fields, "a watch does not begin yet; it is tried again");
     else if (absent) this.#options.log?.debug(fields, "the cluster does not serve this kind; it is asked again");
     else this.#options.log?.warn(fields, "a watch ended; it begins again");

@@ -446,6 +446,15 @@ describe("Reflector", () => {
     expect(lines).toEqual(["a watch ended; it begins again", "the watch goes on"]);
   });
 
+  test("says once more, and once, that the right to watch is missing where the server was away before", async () => {
+    const reasons: string[] = [];
+    const log = pino({ level: "info" }, { write: (text: string) => void reasons.push(JSON.parse(text).reason) });
+    server.play(hangUp, hangUp, refusal(403, "Forbidden"));
+    run({ log });
+    await eventually("several tries", () => server.seen.length >= 6);
+    expect(reasons).toEqual(["network", "forbidden"]);
+  });
+
   test("an error of a listener ends it: no watch may hide a fault of ours", async () => {
     server.play(stream(whole(10, [aPod("a", 5)])));
     const { store, ended } = run();
