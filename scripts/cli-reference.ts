@@ -8,8 +8,8 @@ const HEAD = `<!-- Generated from src/cli by npm run generate; do not edit. -->
 One program, \`kubectl-zenith\`: on your PATH it answers \`kubectl zenith …\`. Flags stand behind the command, as kubectl lets
 none stand before a plugin's name: \`kubectl zenith get web -n shop\`.
 
-Every mistake is one sentence and a hint, on the standard error stream, with exit code 1. What is interrupted ends with 130, and with 141 where
-nobody reads what it prints, as any program does in a shell.`;
+Every mistake is one sentence and a hint, on the standard error stream, with exit code 1. What is interrupted while it waits ends with 130
+(\`get --watch\`, which has no other end, with 0), and with 141 where nobody reads what it prints, as any program does in a shell.`;
 
 /** The page of the command line, from the tree of commands alone. */
 export function cliReference(): string {

@@ -14,7 +14,10 @@ test("Watch ends in a sentence where its person may not watch, instead of waitin
     server.play(refusal(403, "Forbidden"));
     const watch = new Watch({ client: server.client() } as Cluster, stop.signal, () => undefined);
     watch.store(KINDS.rollouts, { namespace: "shop" });
-    await expect(watch.next(100)).rejects.toMatchObject({ message: "Forbidden!", hint: "ask for the right to watch" });
+    await expect(watch.next(20_000)).rejects.toMatchObject({
+      message: "Forbidden!",
+      hint: "ask for the right to watch",
+    });
   } finally {
     stop.abort();
     await server.stop();

@@ -22,8 +22,8 @@ afterAll(() => lab?.stop());
 
 const start = (kind: string, port: number) => new Program(program, [kind, String(port), SELECTOR, PROTOS]);
 
-// flagd's own provider for Go stands in no registry that a test may ask: the SDK is its users', the provider in
-// test/clients/go is ours, and speaks flagd.evaluation by grpc-go as flagd's does.
+// The SDK is its users'; the provider in test/clients/go is ours, in place of flagd's for Go, and speaks flagd.evaluation by
+// grpc-go as that one does.
 describe.each(["v1", "v2"])("the Go SDK, by %s and grpc-go", (version) => {
   test("gives each of ten thousand users what the server gives him", async () => {
     client = start(version, lab.ports.evaluation);

@@ -88,7 +88,7 @@ describe("the quick start", () => {
 
   test("2: hands a Deployment over", async () => {
     const [manifest = ""] = yamlIn(PAGE);
-    const short = manifest.replace("over: 10m", "over: 4s").replace("bake: 10m", "bake: 5s");
+    const short = manifest.replace("over: 10m", "over: 20s").replace("bake: 10m", "bake: 5s");
     expect(short).not.toContain("10m");
     const input = `${short}  analysis: {interval: 2s}\n`;
     const { code, stderr } = await playground.cluster.kubectl(["apply", "-f", "-"], { input });
@@ -109,13 +109,13 @@ describe("the quick start", () => {
     try {
       await says("kubectl set image deployment/web web=shop/web:v2");
       expect((await shell(AT_25)).code).toBe(0);
-      expect(await says("kubectl zenith get web")).toMatch(/canary.*25 %/s);
+      expect(await says("kubectl zenith get web")).toMatch(/canary +\S+ +\d+\/\d+ +25 %/);
       expect(await says("kubectl zenith status web")).toContain('Rollout "web" promoted');
+      await expect.poll(() => watched, { timeout: 10_000 }).toMatch(/Progressing.*Baking/s);
     } finally {
       watch.kill();
     }
     expect(watched.split("\n")[0]).toMatch(/NAME +STATUS +STEP +WEIGHT/);
-    expect(watched).toMatch(/Progressing.*Baking/s);
     expectUnhurt();
   });
 

@@ -110,10 +110,16 @@ describe.each(["amd64", "arm64"] as const)("the image for %s", (architecture) =>
 
   test("says who runs it, and how", () => {
     const { config } = imageOf(architecture);
+    const { repository } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     expect(config).toMatchObject({
       architecture,
       os: "linux",
-      config: { User: "65532:65532", Entrypoint: ["node", "/zenith.mjs"], Cmd: ["--help"] },
+      config: {
+        User: "65532:65532",
+        Entrypoint: ["node", "/zenith.mjs"],
+        Cmd: ["--help"],
+        Labels: { "org.opencontainers.image.source": repository.url },
+      },
     });
   });
 });

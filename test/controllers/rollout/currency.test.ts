@@ -136,6 +136,7 @@ describe("Currency.hasCaughtUp()", () => {
     currency.await(key, deleted);
     sources.services.set({ ...born, metadata: { ...born.metadata, resourceVersion: "23", uid: "u2" } });
     expect(currency.hasCaughtUp(key)).toBe(true);
+    sources.services.remove({ ...born, metadata: { ...born.metadata, resourceVersion: "24", uid: "u2" } });
     currency.await(key, deleted);
     expect(currency.hasCaughtUp(key)).toBe(true);
   });
