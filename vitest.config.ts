@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Hundred thousands of users, and simulated releases by the thousand: not within the minute of `npm run ok`. */
 const LONG = [
@@ -10,6 +11,23 @@ const LONG = [
 /** They count every request that comes late, or every scrape: nothing else may run meanwhile. */
 const ALONE = ["test/e2e/traffic.cluster.test.ts", "test/metrics/prometheus.cluster.test.ts"];
 
+/** Minutes each, most of it waiting. */
+const LONGEST = [
+  "test/e2e/rest.cluster.test.ts",
+  "test/install/rights.cluster.test.ts",
+  "test/install/image.cluster.test.ts",
+  "test/api/inputs.cluster.test.ts",
+];
+
+/** What takes longest begins first: at the end nothing would run beside it. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => LONGEST.some((name) => moduleId.endsWith(name));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 const onControlPlane = {
   globalSetup: ["./scripts/cluster-setup.ts"],
   testTimeout: 120_000,
@@ -18,6 +36,7 @@ const onControlPlane = {
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
