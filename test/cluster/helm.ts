@@ -5,7 +5,7 @@ import { ROOT } from "./playground.ts";
 
 export const CHART = join(ROOT, "charts/zenith");
 
-/** The real Helm 4. Its own files lie in the cluster's folder, not in the user's. */
+/** The real Helm 4. */
 export async function helm(
   args: readonly string[],
   { cluster, user }: { cluster?: Cluster; user?: string } = {},
@@ -13,12 +13,11 @@ export async function helm(
   const binaries: Binaries = await ensureBinaries();
   if (cluster === undefined) return await run(binaries.helm, args);
   const kubeconfig = user === undefined ? cluster.kubeconfig : cluster.userKubeconfig(user);
-  const home = (name: string) => cluster.path(`helm/${name}`);
-  const env = {
-    HELM_CACHE_HOME: home("cache"),
-    HELM_CONFIG_HOME: home("config"),
-    HELM_DATA_HOME: home("data"),
-    KUBECONFIG: kubeconfig,
-  };
-  return await run(binaries.helm, args, { env });
+  return await run(binaries.helm, args, { env: { ...helmHomes(cluster), KUBECONFIG: kubeconfig } });
+}
+
+/** Where Helm keeps files of its own: in the cluster's folder, not in the user's. */
+export function helmHomes(cluster: Pick<Cluster, "path">): Record<string, string> {
+  const kinds = ["cache", "config", "data"];
+  return Object.fromEntries(kinds.map((kind) => [`HELM_${kind.toUpperCase()}_HOME`, cluster.path(`helm/${kind}`)]));
 }

@@ -1,4 +1,4 @@
-import { Pool } from "undici";
+import { Pool, request } from "undici";
 
 /** Requests of one version, or of the gateway itself where no version answered. */
 export interface Tally {
@@ -25,6 +25,7 @@ export interface Load {
 const CONNECTIONS = 64;
 const TIMEOUT_MS = 8_000;
 const SLOW_MS = 500;
+const SERVED_WITHIN_MS = 120_000;
 
 /** One request, where not all are alike. */
 export interface Ask {
@@ -37,6 +38,24 @@ export interface LoadOptions<A extends Ask> {
   readonly next: () => A;
   /** Told what came of it, where a version answered. */
   readonly heard: (ask: A, version: string, failed: boolean) => void;
+}
+
+/** Resolves once one of our shops answers where its clients ask.
+ * @throws Error that says what answered instead, after two minutes */
+export async function untilServed(url: string, host: string): Promise<void> {
+  let last = "no answer";
+  for (const end = performance.now() + SERVED_WITHIN_MS; performance.now() < end; ) {
+    try {
+      const { statusCode, headers, body } = await request(url, { headers: { host } });
+      await body.dump();
+      if (statusCode === 200 && headers["x-version"] !== undefined) return;
+      last = `${statusCode}, from something else than the shop`;
+    } catch (error) {
+      last = String(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`The shop does not answer at ${url} for the Host ${host}: ${last}`);
 }
 
 /** @param rps requests a second, sent on time whatever the answers do */

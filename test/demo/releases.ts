@@ -1,8 +1,7 @@
-import { request } from "undici";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { defineResource } from "../../src/kube/resource.ts";
 import type { Store } from "../../src/kube/store.ts";
-import { type Load, startLoad, type Tallies } from "../cluster/load.ts";
+import { type Load, startLoad, type Tallies, untilServed } from "../cluster/load.ts";
 import { Access } from "../cluster/watch.ts";
 import { type ContextOptions, contextGround, type Ground, ownGround, yamlOf } from "./ground.ts";
 import { rollout } from "./shop.ts";
@@ -12,8 +11,6 @@ import { bold, dim, green, narrator, red, type Stops, say, seconds, table, task 
  * The main job, end to end: a good release walks through its steps to 100 %, two bad ones come back by themselves. All of it
  * on a real API server with real pods, real requests and a real Prometheus; only the gateway is a stand-in of ours.
  */
-
-const SERVES_WITHIN_MS = 120_000;
 
 interface Chapter {
   readonly tag: string;
@@ -56,7 +53,7 @@ export async function playReleases(
   await task("a shop: Deployment web (4 pods of v1), its Service, its HTTPRoute", async () => {
     await ground.kubectl(["apply", "-f", "-"], yamlOf(ground.objects));
     await ground.kubectl(["rollout", "status", "deployment/web", "--timeout=120s"]);
-    await serves(ground);
+    await untilServed(ground.url, "web.example");
   });
   await ground.startOperator();
   const load = startLoad(ground.url, rps, { host: "web.example" });
@@ -161,23 +158,6 @@ async function stayOpen({ help }: Ground): Promise<void> {
   say(`\n  Everything is still running. In another terminal:\n\n${help.map((line) => `    ${line}`).join("\n")}\n`);
   say("  Ctrl-C ends it.");
   await new Promise<void>(() => setInterval(() => undefined, 60_000));
-}
-
-/** Resolves once the shop answers where clients ask. */
-async function serves({ url }: Ground): Promise<void> {
-  let last = "no answer";
-  for (const end = performance.now() + SERVES_WITHIN_MS; performance.now() < end; ) {
-    try {
-      const { statusCode, headers, body } = await request(url, { headers: { host: "web.example" } });
-      await body.dump();
-      if (statusCode === 200 && headers["x-version"] !== undefined) return;
-      last = `${statusCode}, from something else than the shop`;
-    } catch (error) {
-      last = String(error);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`The shop does not answer at ${url} for the Host web.example: ${last}`);
 }
 
 /** Resolves with the Rollout as soon as its status is as wanted. */

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { delimiter } from "node:path";
-import { request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CommandResult, run } from "../cluster/cluster.ts";
-import { type Load, startLoad } from "../cluster/load.ts";
+import { helmHomes } from "../cluster/helm.ts";
+import { type Load, startLoad, untilServed } from "../cluster/load.ts";
 import { Playground, ROOT } from "../cluster/playground.ts";
 import { toolboxOf } from "../cluster/toolbox.ts";
 import { zenithRuntime } from "../cluster/zenith-runtime.ts";
@@ -19,7 +19,6 @@ import { yamlIn } from "./yaml-of.ts";
 
 const PAGE = "docs/quick-start.md";
 const INSTALL = "docs/install.md";
-const HOST = { host: "web.example" };
 const AT_25 = "kubectl wait --for=jsonpath={.status.weights.effective}=25 rollout/web --timeout=60s";
 
 let playground: Playground;
@@ -30,25 +29,17 @@ beforeAll(async () => {
   playground = await Playground.start({ gatewayLagMs: 200, crds: false, runtime: (cluster) => zenithRuntime(cluster) });
   const { cluster, gateway } = playground;
   const path = [toolboxOf(cluster), process.env.PATH].join(delimiter);
-  const homes = ["CACHE", "CONFIG", "DATA"].map((name) => [`HELM_${name}_HOME`, cluster.path(`helm/${name}`)]);
-  env = { PATH: path, KUBECONFIG: cluster.kubeconfig, ...Object.fromEntries(homes) };
+  env = { PATH: path, KUBECONFIG: cluster.kubeconfig, ...helmHomes(cluster) };
   await cluster.apply(shop());
   expect((await shell("kubectl rollout status deployment/web --timeout=60s")).code).toBe(0);
-  while (!(await answers(gateway.url))) await new Promise((resolve) => setTimeout(resolve, 100));
-  load = startLoad(gateway.url, 200, HOST);
+  await untilServed(gateway.url, "web.example");
+  load = startLoad(gateway.url, 200, { host: "web.example" });
 }, 1_200_000);
 
 afterAll(async () => {
   await load?.stop();
   await playground?.stop();
 });
-
-/** Whether the gateway has heard of the shop. */
-async function answers(url: string): Promise<boolean> {
-  const { statusCode, body } = await request(url, { headers: HOST });
-  await body.dump();
-  return statusCode === 200;
-}
 
 /** The page's command that begins so, as it stands there, without what is said of it. */
 function commandOf(beginning: string, page = PAGE): string {
