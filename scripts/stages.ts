@@ -19,10 +19,20 @@ export interface Counts {
 
 const REPORTERS = ["--reporter=default", "--reporter=./scripts/reporter.ts"];
 
-/** What needs no cluster, within a minute: `npm run ok` runs these. */
-export const fastStages: readonly Stage[] = [
+/** Whether the files are as `tidyStages` would leave them. */
+export const checkStages: readonly Stage[] = [
   { title: "Generated files are current", command: ["node", "scripts/generate.ts", "--check"] },
   { title: "Lint and format", command: ["biome", "check", "--error-on-warnings", "."] },
+];
+
+/** Makes them so. */
+export const tidyStages: readonly Stage[] = [
+  { title: "Generate", command: ["node", "scripts/generate.ts"] },
+  { title: "Lint and format", command: ["biome", "check", "--write", "--error-on-warnings", "."] },
+];
+
+/** What needs no cluster. */
+export const fastStages: readonly Stage[] = [
   { title: "Types", command: ["tsc", "--noEmit", "-p", "."] },
   { title: "Unit tests", command: ["vitest", "run", "--project", "unit", ...REPORTERS], vitest: true },
 ];

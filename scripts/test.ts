@@ -1,4 +1,4 @@
-import { fastStages, runStages, slowStages } from "./stages.ts";
+import { checkStages, fastStages, runStages, slowStages } from "./stages.ts";
 
 /** `npm test`: everything that CI runs. */
-process.exitCode = await runStages([...fastStages, ...slowStages]);
+process.exitCode = await runStages([...checkStages, ...fastStages, ...slowStages]);
