@@ -357,6 +357,8 @@ export const TOLD: readonly Told[] = [
     number: 53,
     what: "a quota that has no room",
     objects: all(SERVICE, "{apiVersion: v1, kind: ResourceQuota, metadata: {name: none}, spec: {hard: {pods: 0}}}"),
+    // Pods are counted against the status, which a controller writes: one that comes before is let in.
+    before: [["wait", "quota/none", "--for=jsonpath={.status.hard.pods}=0", "--timeout=30s"]],
     patch: "spec: {progressDeadline: 2s}",
     reason: "ProgressDeadlineExceeded",
     says: "exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0",
