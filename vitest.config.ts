@@ -12,7 +12,11 @@ const LONG = [
 ];
 
 /** They count every request that comes late, or every scrape: nothing else may run meanwhile. */
-const ALONE = ["test/e2e/traffic.cluster.test.ts", "test/metrics/prometheus.cluster.test.ts"];
+const ALONE = [
+  "test/e2e/traffic.cluster.test.ts",
+  "test/metrics/prometheus.cluster.test.ts",
+  "test/demo/demo.cluster.test.ts",
+];
 
 /** Minutes each, most of it waiting. */
 const LONGEST = [
