@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { parseRequest } from "../../src/api/request.ts";
 import { runLua, without } from "../cluster/argo-cd.ts";
+import { fragmentIn } from "../docs/yaml-of.ts";
 
 /** What docs/gitops-argo-cd.md has people tell Argo CD, run by the Lua and the jq that it uses. */
 
@@ -114,12 +115,10 @@ describe("the actions on a Rollout", () => {
 });
 
 describe("ignoreDifferences", () => {
-  const recipe = /( {4}spec:\n {6}ignoreDifferences:\n[\s\S]*?)\n\n/.exec(
-    readFileSync("docs/gitops-argo-cd.md", "utf8"),
-  );
-  const { spec } = parse(recipe?.[1] ?? "") as {
-    spec: { ignoreDifferences: { kind: string; jqPathExpressions: string[] }[] };
-  };
+  interface Application {
+    readonly spec: { ignoreDifferences: { kind: string; jqPathExpressions: string[] }[] };
+  }
+  const { spec } = fragmentIn<Application>("docs/gitops-argo-cd.md", "spec.ignoreDifferences");
   const ignored = (kind: string) =>
     spec.ignoreDifferences.find((entry) => entry.kind === kind)?.jqPathExpressions ?? [];
   const ref = (name: string, weight?: number) => ({

@@ -1,37 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { rolloutStatus } from "../../../src/api/rollout-status.ts";
-import { atRest, hashOf, Play, underWay } from "./play.ts";
+import { type Phase, phases, waiting } from "./phases.ts";
+import { atRest, hashOf, type Play, underWay } from "./play.ts";
 
-const waiting = { strategy: { canary: { steps: [{ weight: 25 }, { pause: {} }] } } };
-
-/** One row a phase: where it is met, and Ready, Progressing, Paused, Promoted, then what kstatus reads. */
-const phases: [phase: string, at: () => Play, conditions: string][] = [
-  ["Pending", () => pending(), "False True False False Reconciling"],
-  ["Progressing", () => underWay(25), "True True False False"],
-  ["Paused", () => underWay(25, { spec: waiting }).until("Paused"), "True False True False"],
-  ["Baking", () => underWay(25).until("Baking"), "True True False True"],
-  ["Healthy", () => atRest(), "True False False True"],
-  ["Reverted", () => aborted(), "False False False False Stalled"],
-  ["Failed", () => refused(), "False False False False Stalled"],
+/** One row a phase: Ready, Progressing, Paused, Promoted, then what kstatus reads. */
+const told: [phase: Phase, conditions: string][] = [
+  ["Pending", "False True False False Reconciling"],
+  ["Progressing", "True True False False"],
+  ["Paused", "True False True False"],
+  ["Baking", "True True False True"],
+  ["Healthy", "True False False True"],
+  ["Reverted", "False False False False Stalled"],
+  ["Failed", "False False False False Stalled"],
 ];
-
-function pending(): Play {
-  const play = new Play();
-  play.ready("v1", 0);
-  return play.until("Pending");
-}
-
-function aborted(): Play {
-  const play = underWay(25);
-  play.request("abort");
-  return play.until("Reverted");
-}
-
-function refused(): Play {
-  const play = new Play();
-  play.templateProblem = "spec.containers: Required";
-  return play.until("Failed");
-}
 
 function conditionsOf({ status }: Play): string {
   const at = (type: string) => status.conditions?.find((condition) => condition.type === type)?.status;
@@ -40,8 +21,8 @@ function conditionsOf({ status }: Play): string {
 }
 
 describe("status", () => {
-  test.each(phases)("%s", (phase, at, conditions) => {
-    const play = at();
+  test.each(told)("%s", (phase, conditions) => {
+    const play = phases[phase]();
     expect([play.phase, conditionsOf(play)]).toEqual([phase, conditions]);
     expect(play.status.observedGeneration).toBe(play.rollout.metadata.generation);
     expect(rolloutStatus.strict().safeParse(play.status).error).toBeUndefined();
@@ -67,7 +48,7 @@ describe("status", () => {
     expect(columns(atRest())).toBe("Healthy 5/5 100% 4/4");
     expect(columns(underWay(25))).toBe("Progressing 2/5 25% 5/5");
     expect(columns(underWay(50).run(({ reason }) => reason === "Pausing"))).toBe("Progressing 4/5 50% 6/6");
-    expect(columns(aborted().settles())).toBe("Reverted - 0% 4/4");
+    expect(columns(phases.Reverted().settles())).toBe("Reverted - 0% 4/4");
   });
 
   test("verdicts on what was taken back go once the template is set back", () => {
