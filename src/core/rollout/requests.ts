@@ -1,7 +1,7 @@
 import { askedOf } from "../requests.ts";
 import { awaitsApproval, GATES } from "./entry.ts";
 import { tooEarly } from "./promote.ts";
-import { rejectionOf } from "./rest.ts";
+import { rejectionOf } from "./rejection.ts";
 import type { World } from "./world.ts";
 
 /** What a person has asked for since the last pass, and how it was answered. */

@@ -6,6 +6,7 @@ import { contestOf } from "./gates.ts";
 import { drainsForMs } from "./let-in.ts";
 import { scalingMark } from "./marks.ts";
 import { type Problem, problemOf } from "./problems.ts";
+import { rejectionOf } from "./rejection.ts";
 import { type Because, revertedMessage } from "./return.ts";
 import { startRollback } from "./roll-back.ts";
 import { stepping } from "./step.ts";
@@ -31,16 +32,6 @@ export function resting(situation: Situation): Target {
   if (rejection !== undefined && orders?.retry !== true) return reverted(situation, rest, rejection);
   const begun = beginOrHold(situation, rest, stable);
   return orders?.retry === true ? { ...begun, forgetRejected: true } : begun;
-}
-
-/** Why the wanted revision must not come by itself: status knows, or its record, or an object that a breach was written to
- * before status was lost. */
-export function rejectionOf({ status, unrecordedRejection: note }: World, wanted: Revision): Rejection | undefined {
-  const { rejected } = status;
-  if (rejected?.revision === wanted.hash) return rejected;
-  if (note?.revision === wanted.hash) return note;
-  if (wanted.mark?.kind !== "rejected") return undefined;
-  return { revision: wanted.hash, reason: "Rejected", message: wanted.mark.reason };
 }
 
 function reverted(situation: Situation, rest: Target, rejection: Rejection): Target {

@@ -1,7 +1,8 @@
 import type { Situation } from "./decide.ts";
 import { leftWhereStuck, replicasThatServe } from "./exchange.ts";
+import { successorOf } from "./successor.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
-import type { World } from "./world.ts";
+import type { Revision, World } from "./world.ts";
 
 /**
  * Coming back: route → effective → drain → scale-down. Whatever the reason, traffic moves in the pass that found it:
@@ -29,10 +30,14 @@ export function startReturn(world: World, because: Because): Target {
 }
 
 /** Goes on taking a canary back, until it has no traffic and no pods are asked for. */
-export function returning({ world }: Situation): Target | undefined {
-  const { progress } = world.status;
-  if (progress?.stage !== "Returning" || world.stable === undefined) return undefined;
+export function returning(situation: Situation): Target | undefined {
+  const { world } = situation;
+  const { stable, status } = world;
+  const { progress } = status;
+  if (progress?.stage !== "Returning" || stable === undefined) return undefined;
   const because = (progress.because ?? { revision: progress.canary ?? "", reason: "Undone", message: "" }) as Because;
+  const successor = successorOf(situation, stable, heldMs(world, "Returning", "stranded"));
+  if (successor !== undefined) return replacedBy(world, because, stable, successor);
   return hasRoutes(world.routes) ? returnByRoutes(world, because) : returnBySizes(world, because);
 }
 
@@ -127,7 +132,25 @@ function returnTarget(world: World, because: Because, mark: string): Target {
     ...switches,
     sizes: stable === undefined ? {} : { [hash]: replicas },
     because,
+    ...(stranded ? { checkAgainInMs: 5_000 } : {}),
   };
+}
+
+/** What is wanted by now becomes the stable that traffic goes back to, once it is ready. */
+function replacedBy(world: World, because: Because, stable: Revision, successor: Revision): Target {
+  const { replicas } = world;
+  const { previous: _previous, ...target } = returnTarget(world, because, "stranded");
+  const sizes = { [successor.hash]: replicas };
+  if (successor.ready >= Math.max(1, replicas))
+    return {
+      ...target,
+      stable: successor.hash,
+      promoted: successor.hash,
+      sizes: { ...sizes, [stable.hash]: 0 },
+      checkAgainInMs: 0,
+    };
+  const message = `${target.message}; revision ${successor.hash} takes its place (${successor.ready} of ${replicas} ready)`;
+  return { ...target, message, sizes: { ...target.sizes, ...sizes }, checkAgainInMs: 5_000 };
 }
 
 /** Stable has no ready pod and the canary has: traffic to stable would be lost, which is worse than any breach. */

@@ -1,6 +1,7 @@
 import type { Situation } from "./decide.ts";
 import { leftWhereStuck, replicasThatServe } from "./exchange.ts";
 import { type Because, isBlameless, revertedMessage } from "./return.ts";
+import { successorOf } from "./successor.ts";
 import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
@@ -19,11 +20,14 @@ export function startRollback(world: World, to: Revision, because: Because): Tar
 }
 
 /** Goes on with a rollback until the earlier revision serves alone. */
-export function rollingBack({ world }: Situation): Target | undefined {
-  const { progress } = world.status;
-  if (progress?.stage !== "RollingBack" || world.previous === undefined || progress.because === undefined)
-    return undefined;
-  return rollbackTarget(world, world.previous, progress.because as Because);
+export function rollingBack(situation: Situation): Target | undefined {
+  const { world } = situation;
+  const { previous, status } = world;
+  const { progress } = status;
+  if (progress?.stage !== "RollingBack" || previous === undefined || progress.because === undefined) return undefined;
+  const successor = successorOf(situation, previous, heldMs(world, "RollingBack", "scaling"));
+  const target = rollbackTarget(world, successor ?? previous, progress.because as Because);
+  return successor === undefined ? target : { ...target, sizes: { ...target.sizes, [previous.hash]: 0 } };
 }
 
 /** Without routes, pods of both sides serve until the switch: half of the earlier ones ready is better than the bad ones,
@@ -57,10 +61,12 @@ function rollbackTarget(world: World, to: Revision, because: Because): Target {
   if (!selected && !isReady(world, to, because)) {
     const waitedMs = heldMs(world, "RollingBack", "scaling");
     const left = stable === undefined ? undefined : leftWhereStuck(world, waitedMs, to, stable);
-    if (left === undefined || stable === undefined) return { ...scaling, checkAgainInMs: 5_000 };
+    const message = `${blameless ? scaling.message : `revision ${because.revision} is being taken back: ${because.message}`}; waiting for pods of revision ${to.hash}`;
+    const waiting: Target = { ...scaling, message, checkAgainInMs: 5_000 };
+    if (left === undefined || stable === undefined) return waiting;
     // The last of the bad pods would have to go while all requests reach them: those that are ready take over first.
     const takesOver = left === 0 && to.ready > 0;
-    if (!takesOver) return { ...scaling, sizes: { ...scaling.sizes, [stable.hash]: left }, checkAgainInMs: 5_000 };
+    if (!takesOver) return { ...waiting, sizes: { ...scaling.sizes, [stable.hash]: left } };
   }
   if (settings.service === undefined) return afterDrain(world, to, scaling);
   const selecting: Target = { ...scaling, mark: "selecting", selects: to.hash, canarySelects: to.hash };
@@ -80,6 +86,8 @@ function afterDrain(world: World, to: Revision, target: Target): Target {
   const { previous: _previous, ...done } = target;
   return {
     ...done,
+    // One that came in the place of a dead one was not promoted before.
+    ...(to.mark?.kind === "promoted" ? {} : { promoted: to.hash }),
     stage: "Resting",
     mark: "resting",
     stable: to.hash,
