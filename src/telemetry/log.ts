@@ -3,15 +3,16 @@ import { type Logger, pino } from "pino";
 export type { Logger };
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** A logger that writes one line an event to standard error: JSON, or text for people. */
-export function createLog(level: LogLevel, format: "json" | "text"): Logger {
+/** A logger that writes one line an event: JSON, or text for people.
+ * @param to where JSON goes: a path, or the number of an open file; standard error unless said otherwise */
+export function createLog(level: LogLevel, format: "json" | "text", to: string | number = 2): Logger {
   const options = {
     level,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  if (format === "json") return pino(options, pino.destination(2));
+  if (format === "json") return pino(options, pino.destination(to));
   return pino(options, { write: (line: string) => void process.stderr.write(textOf(line)) });
 }
 

@@ -25,6 +25,7 @@ import { Preflight } from "../preflight.ts";
 import { act } from "./act.ts";
 import { Contests } from "./contests.ts";
 import { Currency, type CurrencyOptions } from "./currency.ts";
+import { logDecision } from "./decision-log.ts";
 import { GateMetrics } from "./gate-metrics.ts";
 import { gather } from "./gather.ts";
 import { examinedOf, inquiryOf } from "./inquiry.ts";
@@ -198,7 +199,7 @@ export class RolloutController {
     const { written, done, error } = await act(resources, snapshot, plan, log, this.#shell.term());
     this.#currency.await(key, written);
     this.#contests.note(key, snapshot, plan.writes, written);
-    this.#report(key, snapshot, plan, done);
+    logDecision(log, snapshot.rollout, plan, done);
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);
       if (error instanceof NameTaken) events.record(snapshot.rollout, "Warning", "NameTaken", error.message);
@@ -248,26 +249,6 @@ export class RolloutController {
     const snapshot = { ...gathered, decidingSinceMs: this.#decidingSinceMs, ...contested };
     const unusable = this.#preflight.problem(key, examinedOf(rollout, settingsOf(rollout), routesOf(snapshot)), nowMs);
     return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
-  }
-
-  /** One line for each decision, none for a pass that changed nothing.
-   * @param done what was written; what failed has a line of its own */
-  #report(key: Key, { rollout }: Snapshot, plan: RolloutPlan, done: readonly string[]): void {
-    if (plan.writes.length === 0 && plan.status === undefined) return;
-    const { stage, mark, phase, reason, message, weightBp } = plan.target;
-    this.#shell.log.info(
-      {
-        rollout: key,
-        phase,
-        stage,
-        mark,
-        reason,
-        weight: weightBp / 100,
-        writes: done,
-        generation: rollout.metadata.generation,
-      },
-      message === "" ? phase : message,
-    );
   }
 
   #forget(key: Key): void {
