@@ -11,11 +11,13 @@ const LONG = [
   "test/simulation/flags/flags.test.ts",
 ];
 
-/** They count every request that comes late, or every scrape: nothing else may run meanwhile. */
+/** They count every request that fails or comes late, every scrape, or what is late by a second: nothing else may run meanwhile. */
 const ALONE = [
   "test/e2e/traffic.cluster.test.ts",
   "test/metrics/prometheus.cluster.test.ts",
   "test/demo/demo.cluster.test.ts",
+  "test/e2e/flags.cluster.test.ts",
+  "test/e2e/gitops.cluster.test.ts",
 ];
 
 /** Minutes each, most of it waiting. */
@@ -77,7 +79,7 @@ export default defineConfig({
           name: "cluster",
           include: ["test/**/*.cluster.test.ts"],
           exclude: ALONE,
-          maxWorkers: 2, // Each file has a control plane of its own, and most of its time is waiting.
+          maxWorkers: 3, // Each file has a control plane of its own, and most of its time is waiting.
         },
       },
       {

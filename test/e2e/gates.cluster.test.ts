@@ -22,7 +22,7 @@ spec:
 `;
 const GATES = `
   - tests: {configMap: {name: ci}}
-  - rollout: {namespace: staging, name: web, for: 5s}
+  - rollout: {namespace: staging, name: web, for: 20s}
   - flags: {selector: {}}
   - approval: {}`;
 

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Load, startLoad, type Tallies } from "../cluster/load.ts";
+import { type Load, startLoad, type Tallies, untilServed } from "../cluster/load.ts";
 import { Playground } from "../cluster/playground.ts";
 import { deployment, rollout, shop } from "../demo/shop.ts";
 import { Story } from "./story.ts";
@@ -16,6 +16,7 @@ let story: Story;
 let load: Load;
 
 const STEPS = [{ weight: 10 }, { weight: 50 }];
+const DRAIN = "3s";
 
 beforeAll(async () => {
   playground = await Playground.start({ gatewayLagMs: 1_000 });
@@ -23,7 +24,7 @@ beforeAll(async () => {
   story = await Story.begin(playground);
   await story.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
   await playground.startOperator();
-  await new Promise((resolve) => setTimeout(resolve, 1_500)); // Until the gateway serves.
+  await untilServed(playground.gateway.url, "web.example");
   load = startLoad(playground.gateway.url, 200, { host: "web.example" });
 }, 1_200_000);
 
@@ -54,7 +55,7 @@ describe("under 200 requests/s and a gateway lag of 1 s", () => {
   test("a Deployment is adopted", async () => {
     await playground.cluster.apply(
       rollout({
-        strategy: { canary: { steps: STEPS, settle: "2s", drain: "3s", scaleDownDelay: "5s" } },
+        strategy: { canary: { steps: STEPS, settle: "2s", drain: DRAIN, scaleDownDelay: "5s" } },
         analysis: { interval: "1s" },
         bake: "20s",
       }),
@@ -94,6 +95,7 @@ describe("under 200 requests/s and a gateway lag of 1 s", () => {
   });
 
   test("one that turns bad in the hand-over never becomes stable", async () => {
+    await drain("10s"); // Or it might be over before enough of the bad answers are counted.
     const env = { ERROR_FILE: playground.cluster.path("v7-turns-bad"), ERROR_RATE: "0.5" };
     await playground.cluster.apply(deployment({ replicas: 0, image: "shop/web:v7", env }));
     await story.until("web", ({ progress }) => progress?.stage === "HandingOver", "the hand-over");
@@ -104,6 +106,7 @@ describe("under 200 requests/s and a gateway lag of 1 s", () => {
       "shop/web:v7",
     );
     await settled();
+    await drain(DRAIN);
     expectUnhurt("v7");
     expect(Object.keys(await servedNow())).toEqual(["v2"]);
   });
@@ -126,11 +129,15 @@ describe("under 200 requests/s and a gateway lag of 1 s", () => {
     const { spec } = await story.read("deployment", "web");
     expect(spec).toMatchObject({ replicas: 3 });
     expect(spec.paused ?? false).toBe(false);
-    await new Promise((resolve) => setTimeout(resolve, 1_000)); // Until the garbage collector has been there.
-    expect(await story.kubectl("get", "replicasets", "-l", "zenith.sh/rollout=web", "-o", "name")).toBe("");
+    await story.kubectl("wait", "--for=delete", "replicasets", "-l", "zenith.sh/rollout=web", "--timeout=30s");
     expect((await story.read("service", "web")).spec).toMatchObject({ selector: { app: "web" } });
   });
 });
+
+async function drain(time: string): Promise<void> {
+  const spec = { strategy: { canary: { drain: time } } };
+  await story.kubectl("patch", "rollout.zenith.sh/web", "--type=merge", "-p", JSON.stringify({ spec }));
+}
 
 /** Until the way back is at its end: no canary is left, and nothing is being waited for. */
 async function settled(): Promise<void> {

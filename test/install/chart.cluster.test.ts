@@ -2,7 +2,7 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CommandResult } from "../cluster/cluster.ts";
 import { CHART, helm } from "../cluster/helm.ts";
-import { type Load, startLoad } from "../cluster/load.ts";
+import { type Load, startLoad, untilServed } from "../cluster/load.ts";
 import { Playground } from "../cluster/playground.ts";
 import { zenithRuntime } from "../cluster/zenith-runtime.ts";
 import { rollout, shop } from "../demo/shop.ts";
@@ -29,7 +29,7 @@ beforeAll(async () => {
     await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: ENFORCED } });
   await cluster.apply(shop({ replicas: 3 }));
   await kubectl("rollout", "status", "deployment/web", "--timeout=60s");
-  await new Promise((resolve) => setTimeout(resolve, 1_000)); // Until the gateway serves.
+  await untilServed(gateway.url, "web.example");
   load = startLoad(gateway.url, 100, { host: "web.example" });
 }, 1_200_000);
 
@@ -156,6 +156,8 @@ describe("helm, looking after all namespaces", () => {
     expect(load.faults).toEqual([]);
     const kinds = "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding";
     expect(await kubectl("get", kinds, "-l", "app.kubernetes.io/name=zenith", "-o", "name")).toBe("");
+    // Helm waits for what it made; the pods of that go a moment later.
+    await kubectl("-n", NAMESPACE, "wait", "--for=delete", "pod,replicaset", "--all", "--timeout=60s");
     expect(await kubectl("-n", NAMESPACE, "get", "all,role,rolebinding,pdb,networkpolicy,job", "-o", "name")).toBe("");
   });
 

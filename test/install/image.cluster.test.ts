@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../cluster/cluster.ts";
 import { CHART, helm } from "../cluster/helm.ts";
 import { type OpenedImage, openImage } from "../cluster/image-root.ts";
-import { type Load, startLoad } from "../cluster/load.ts";
+import { type Load, startLoad, untilServed } from "../cluster/load.ts";
 import { Playground, ROOT } from "../cluster/playground.ts";
 import { zenithRuntime } from "../cluster/zenith-runtime.ts";
 import { rollout, shop } from "../demo/shop.ts";
@@ -213,7 +213,7 @@ describe.runIf(process.arch === "x64")("an operator that runs in the image", () 
     await cluster.apply(shop({ replicas: 3 }));
     story = await Story.begin(playground);
     await story.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
-    await new Promise((resolve) => setTimeout(resolve, 1_000)); // Until the gateway serves.
+    await untilServed(gateway.url, "web.example");
     load = startLoad(gateway.url, 150, { host: "web.example" });
   }, 1_200_000);
 
