@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../src/api/kubernetes.ts";
 import type { RolloutSpec } from "../../src/api/rollout.ts";
-import { type Load, startLoad } from "../cluster/load.ts";
+import { type Load, startLoad, untilServed } from "../cluster/load.ts";
 import { type Operator, Playground } from "../cluster/playground.ts";
 import { shop } from "../demo/shop.ts";
 import { objectsIn } from "../docs/yaml-of.ts";
@@ -15,6 +15,8 @@ import { KubectlZenith } from "./kubectl-zenith.ts";
 const PAGE = objectsIn("docs/how-to/staging-to-production.md");
 const IMAGE = "shop/web:v2";
 const NAMESPACES = ["staging", "production"] as const;
+/** At a weight of 5 % the judge wants some 200 requests before it goes on. */
+const RPS = { staging: 150, production: 350 };
 const QUICK = { settle: "1s", drain: "1s", scaleDownDelay: "1s" };
 
 let playground: Playground;
@@ -33,9 +35,11 @@ beforeAll(async () => {
   operator = await playground.startOperator(["--gates"]);
   for (const namespace of NAMESPACES)
     await cluster.kubectl(["rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s"]);
-  await new Promise((resolve) => setTimeout(resolve, 1_500)); // Until the gateway serves.
+  for (const namespace of NAMESPACES) await untilServed(playground.gateway.url, `${namespace}.example`);
   await cluster.apply(PAGE.filter(({ kind }) => kind === "Rollout").map(quickly));
-  loads = NAMESPACES.map((namespace) => startLoad(playground.gateway.url, 150, { host: `${namespace}.example` }));
+  loads = NAMESPACES.map((namespace) =>
+    startLoad(playground.gateway.url, RPS[namespace], { host: `${namespace}.example` }),
+  );
 }, 1_200_000);
 
 afterAll(async () => {
@@ -59,9 +63,9 @@ function quickly(rollout: KubeObject): KubeObject {
     return gate.window === undefined ? gate : { window: { windows: [{ from: "00:00", to: "24:00" }] } };
   });
   const short: Partial<RolloutSpec> = {
-    strategy: { canary: { preset: "safe", over: isStaging ? "14s" : "35s", ...QUICK } },
+    strategy: { canary: { preset: "safe", over: isStaging ? "10s" : "25s", ...QUICK } },
     analysis: { interval: "1s", ...(isStaging ? { onUnsure: { after: "2s", then: "promote" } } : {}) },
-    bake: "8s",
+    bake: "5s",
     ...(gates === undefined ? {} : { gates }),
   };
   return { ...rollout, spec: { ...spec, ...short } } as KubeObject;
