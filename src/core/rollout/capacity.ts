@@ -81,14 +81,14 @@ export function capacity(situation: Situation, target: Target): Target | undefin
 function morePods(situation: Situation, target: Target): Target | undefined {
   const { world } = situation;
   const { canary, stable, replicas } = world;
-  const size = canary?.size ?? 0;
+  const { size, ready } = canary ?? { size: 0, ready: 0 };
   const hash = target.canary ?? "";
   if (hasRoutes(world.routes) || target.stepReady === true || (target.sizes[hash] ?? 0) <= size) return undefined;
   const gate = mayRaise(situation, target, "answered");
   if (gate === undefined || stable === undefined) return undefined;
   const sizes = { [stable.hash]: size === 0 ? replicas : stable.size, ...(size === 0 ? {} : { [hash]: size }) };
-  // The deadline is for pods that were asked for: none were.
-  return { ...gate, mark: size === 0 ? "gate" : gate.mark, sizes };
+  // The deadline is for pods that were asked for: those that a hold keeps away were not.
+  return { ...gate, mark: ready >= size ? "gate" : gate.mark, sizes };
 }
 
 function goalOf({ replicas, settings }: World, weightBp: number): Sizes {

@@ -115,6 +115,47 @@ describe("rule 4: without routes the share of replicas is the share of traffic",
     expect(play.wrongs).toEqual([]);
   });
 
+  const holds: Record<string, (play: Play) => void> = {
+    "a person's pause": (play) => play.request("pause"),
+    "a KillSwitch": (play) => {
+      play.kill = { name: "stop", reason: "incident", aborts: false };
+    },
+    "an outage of Prometheus": (play) => {
+      play.prometheus = "unreachable";
+    },
+  };
+
+  test.each(Object.keys(holds))("%s holds a growth half way for as long as it lasts, past every deadline", (name) => {
+    const steps = [{ weight: 10 }, { weight: 90 }];
+    const play = atRest({ routes: false, spec: { replicas: 10, strategy: { canary: { steps } } } });
+    play.deploy("v2");
+    play.run(({ sizes }) => (sizes.v2 ?? 0) >= 3);
+    play.ready("v2", 3); // What was asked for may still come.
+    holds[name]?.(play);
+    play.forMs(60_000);
+    const { v2 = 0 } = play.sizes;
+    expect(v2).toBeLessThan(9);
+    play.ready("v2");
+    play.forMs(3_600_000);
+    expect([play.sizes.v2, play.status.progress?.stage, play.status.rejected]).toEqual([v2, "Stepping", undefined]);
+    play.request("resume");
+    play.kill = undefined;
+    play.prometheus = "answers";
+    play.until("Healthy").settles();
+    servesAlone(play, "v2", 10);
+  });
+
+  test("pods that a hold did not keep away are waited for until the deadline", () => {
+    const steps = [{ weight: 10 }, { weight: 90 }];
+    const play = atRest({ routes: false, spec: { replicas: 10, strategy: { canary: { steps } } } });
+    play.deploy("v2");
+    play.run(({ sizes }) => (sizes.v2 ?? 0) >= 3);
+    play.ready("v2", 1);
+    play.request("pause");
+    play.until("Reverted", "ProgressDeadlineExceeded").settles();
+    expect(play.traffic).toEqual({ v1: 1 });
+  });
+
   test("without a Service likewise, by sizes", () => {
     const play = atRest({ routes: false, spec: { traffic: undefined } });
     play.deploy("v2");
