@@ -178,7 +178,7 @@ export const REASONS: readonly ReasonGroup[] = [
       [
         "TrafficEdited",
         "Progressing, Pending",
-        "`spec.traffic` no longer names what was changed: that is put back first, a release goes back blameless.",
+        "`spec.traffic` no longer names what was changed: that is put back first, a release goes back blameless. A route that nobody takes in is waited for until `progressDeadline`.",
         "Wait.",
       ],
     ],

@@ -41,13 +41,17 @@ export function returning(situation: Situation): Target | undefined {
   return hasRoutes(world.routes) ? returnByRoutes(world, because) : returnBySizes(world, because);
 }
 
+/** Within this most gateways have taken a change in: later it is said what is waited for. */
+const HEARS_MS = 30_000;
+const UNHEARD = "unheard";
+
 function returnByRoutes(world: World, because: Because): Target {
   const { routes, settings } = world;
   const arrived = routes.state === "rest" || (routes.state === "paired" && routes.canaryBp === 0);
   const pinned = world.snapshot.service === undefined || world.selects === world.stable?.hash;
   const draining = heldMs(world, "Returning", "drained") > 0;
-  if (!arrived || !pinned || routes.effect.kind !== "effective")
-    return returnTarget(world, because, draining && arrived && pinned ? "drained" : "back");
+  if (!arrived || !pinned) return returnTarget(world, because, "back");
+  if (routes.effect.kind !== "effective") return unheard(world, because, routes.effect.message);
   // At rest the pair was drained, or there never was one, or somebody else has taken it away.
   const mark = draining || routes.state === "paired" ? "drained" : "folded";
   // Another process may have died between what it put right and its status: since when nothing leads there, it has not said.
@@ -57,6 +61,19 @@ function returnByRoutes(world: World, because: Because): Target {
   const target = returnTarget(world, because, mark);
   if (waitMs > 0) return { ...target, checkAgainInMs: waitMs };
   return routes.state === "paired" ? { ...target, wish: { kind: "rest" } } : returned(world, because);
+}
+
+/** All is written, and not every route has taken it in. One that nobody answers for any more, as its Gateway is gone say, does
+ * not hold up for ever what comes next: the canary Service leads to stable by then. */
+function unheard(world: World, because: Because, why: string): Target {
+  const { settings, status } = world;
+  const before = status.progress?.mark;
+  const soonMs = before === "drained" || before === UNHEARD ? 0 : remainingMs(world, "Returning", "back", HEARS_MS);
+  if (soonMs > 0) return { ...returnTarget(world, because, "back"), checkAgainInMs: soonMs };
+  const target = returnTarget(world, because, before === "drained" ? before : UNHEARD);
+  const leftMs = remainingMs(world, "Returning", target.mark, settings.progressDeadlineMs);
+  if (leftMs === 0) return returned(world, because);
+  return { ...target, message: `${target.message}; waiting for the routes: ${why}`, checkAgainInMs: leftMs };
 }
 
 function returnBySizes(world: World, because: Because): Target {

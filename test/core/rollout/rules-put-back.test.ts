@@ -100,6 +100,25 @@ describe("rule 11: what the spec no longer names is put back before anything els
     expectSound(play);
   });
 
+  test("a route whose Gateway has gone, and is dropped for that: what comes next waits for it until the deadline, not for ever", () => {
+    const play = withTwoRoutes();
+    play.objects.change<Route>("HTTPRoute", "other", (route) => ({
+      ...route,
+      spec: { ...route.spec, parentRefs: [{ name: "gone" }] },
+    }));
+    play.until("Progressing", "RouteNotAccepted").forMs(90_000);
+    play.edit(() => ({ traffic: { service: "web", routes: [{ httpRoute: { name: "web" } }] } }));
+    play.deploy("v3");
+    play.forget().until("Progressing", "TrafficEdited").forMs(60_000);
+    expect(play.status.message).toBe(
+      'going back to stable: putting back what spec.traffic no longer names; waiting for the routes: no Gateway has taken HTTPRoute "shop/other" in yet',
+    );
+    play.forMs(510_000);
+    expect(play.reason).toBe("TrafficEdited");
+    play.until("Healthy").settles();
+    servesAlone(play, "v3");
+  });
+
   test("all of spec.traffic, in a release", () => {
     const play = underWay(25);
     play.edit(() => ({ traffic: undefined }));
