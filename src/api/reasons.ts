@@ -73,7 +73,12 @@ export const REASONS: readonly ReasonGroup[] = [
         "The Service does not select stable alone yet; no release starts before.",
         "Wait; if it lasts, something resets the selector: see its `managedFields`.",
       ],
-      ["ScalingStable", "Progressing", "After `replicas: 0`, stable comes up before the canary.", "Wait."],
+      [
+        "ScalingStable",
+        "Progressing, Baking",
+        "After `replicas: 0`, stable comes up before the canary, and before a bake goes on.",
+        "Wait.",
+      ],
       [
         "ScaledToZero",
         "Progressing, Baking",

@@ -3,6 +3,7 @@ import { look } from "../analysis/look.ts";
 import type { AnalysisMemory, Judged } from "../analysis/memory.ts";
 import { ANOTHER_FIRST, BOTH_BAD } from "./marks.ts";
 import { hasRoutes, timeOf } from "./target.ts";
+import { isWaking } from "./wake.ts";
 import type { World } from "./world.ts";
 
 /** The revision that is being judged: the canary on its way, or the stable that bakes. */
@@ -10,7 +11,7 @@ export function subjectOf(world: World): string | undefined {
   const { progress, bake } = world.status;
   if (progress?.stage === "Stepping" || progress?.stage === "HandingOver") return progress.canary;
   const baking = progress?.stage === "Resting" && progress.previous !== undefined && bake !== undefined;
-  return baking && world.replicas > 0 ? world.stable?.hash : undefined;
+  return baking && world.replicas > 0 && !isWaking(world) ? world.stable?.hash : undefined;
 }
 
 /** Judges what was read since the last pass, and what is to be remembered. Undefined where nothing is being judged. */

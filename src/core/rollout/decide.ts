@@ -16,6 +16,7 @@ import { starting } from "./start.ts";
 import { stepping } from "./step.ts";
 import { flagReverted, killedBySwitch } from "./stops.ts";
 import { hasRoutes, heldMs, stageOf, type Target } from "./target.ts";
+import { isWaking } from "./wake.ts";
 import type { World } from "./world.ts";
 
 export interface Situation {
@@ -196,6 +197,7 @@ function lostWhileBaking({ world }: Situation): Target | undefined {
   const { stable, previous, settings, status, replicas } = world;
   const baking = status.progress?.stage === "Resting" && status.bake !== undefined;
   if (!baking || stable === undefined || previous === undefined || stable.ready > 0 || replicas === 0) return undefined;
+  if (isWaking(world)) return undefined;
   const leftMs = settings.settleMs - heldMs(world, "Resting", "lost");
   if (leftMs > 0) {
     const message = "no pod of the promoted revision is ready; it is rolled back if that lasts";

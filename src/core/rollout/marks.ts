@@ -27,6 +27,10 @@ export function isOnTheWayUp(mark: string): boolean {
   return isScaling(mark) || mark === CANARY_SERVICE || /^(at|on):\d+$/.test(mark);
 }
 
+/** `replicas` is 0: clocks stand still. And what rests comes up again after that. */
+export const ZERO = "zero";
+export const WAKING = "waking";
+
 /** Both versions are bad: the canary's traffic has gone back for a while. */
 export const BOTH_BAD = "bothBad";
 

@@ -4,7 +4,7 @@ import { entryOf, GATES } from "./entry.ts";
 import { replicasThatServe } from "./exchange.ts";
 import { contestOf } from "./gates.ts";
 import { drainsForMs } from "./let-in.ts";
-import { scalingMark } from "./marks.ts";
+import { scalingMark, WAKING, ZERO } from "./marks.ts";
 import { type Problem, problemOf } from "./problems.ts";
 import { rejectionOf } from "./rejection.ts";
 import { type Because, revertedMessage } from "./return.ts";
@@ -12,6 +12,7 @@ import { startRollback } from "./roll-back.ts";
 import { stepping } from "./step.ts";
 import { killOf } from "./stops.ts";
 import { hasRoutes, heldMs, type Rejection, remainingMs, type Target } from "./target.ts";
+import { isWaking } from "./wake.ts";
 import type { Revision, World } from "./world.ts";
 
 /** Stable serves all: nothing to do, or a new revision to start. Always answers. */
@@ -52,9 +53,18 @@ function reverted(situation: Situation, rest: Target, rejection: Rejection): Tar
 function keptBake(situation: Situation): Partial<Target> | undefined {
   const { status, nowMs } = situation.world;
   if (status.bake === undefined || status.progress?.previous === undefined) return undefined;
+  const stands = standingStill(situation.world);
+  if (stands !== undefined) return { baking: true, ...stands };
   const leftMs = Date.parse(status.bake.until) - nowMs;
   if (leftMs <= 0 && overdueBake(situation) === undefined) return undefined;
   return { baking: true, checkAgainInMs: leftMs > 0 ? leftMs : 5_000 };
+}
+
+/** The clock of a bake stands still while nothing is served. */
+function standingStill(world: World): Pick<Target, "mark" | "checkAgainInMs"> | undefined {
+  if (world.replicas === 0) return { mark: ZERO };
+  if (!isWaking(world)) return undefined;
+  return { mark: WAKING, checkAgainInMs: remainingMs(world, "Resting", WAKING, world.settings.progressDeadlineMs) };
 }
 
 /** The revision before is needed no more. It waits for what was let in to it. */
@@ -77,10 +87,10 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
     message,
     checkAgainInMs: 5_000,
   });
-  const waking = world.status.progress?.mark === "zero" || world.status.progress?.mark === "waking";
-  if (replicas === 0) return hold("zero", "ScaledToZero", "a new revision waits until replicas is above 0");
-  if (waking && stable.ready < replicas && heldMs(world, "Resting", "waking") < settings.progressDeadlineMs)
-    return hold("waking", "ScalingStable", `stable comes up first: ${stable.ready} of ${replicas} pods ready`);
+  const waking = world.status.progress?.mark === ZERO || world.status.progress?.mark === WAKING;
+  if (replicas === 0) return hold(ZERO, "ScaledToZero", "a new revision waits until replicas is above 0");
+  if (waking && stable.ready < replicas && heldMs(world, "Resting", WAKING) < settings.progressDeadlineMs)
+    return hold(WAKING, "ScalingStable", `stable comes up first: ${stable.ready} of ${replicas} pods ready`);
   if (stable.ready === 0) {
     if (heldMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
     return hold("stableDown", "StableDown", "no stable pod is ready; a release has nothing to be compared with");
@@ -157,15 +167,14 @@ function settled(situation: Situation, rest: Target): Target {
   const baking = status.progress?.previous !== undefined && status.bake !== undefined;
   const why = baking ? overdueBake(situation) : undefined;
   const leftMs = baking ? Date.parse(status.bake?.until ?? "") - world.nowMs : 0;
-  if (baking && replicas === 0)
-    return {
-      ...rest,
-      phase: "Baking",
-      mark: "zero",
-      reason: "ScaledToZero",
-      baking: true,
-      message: "the bake stands still while replicas is 0",
-    };
+  const stands = baking ? standingStill(world) : undefined;
+  if (stands !== undefined) {
+    const [reason, message] =
+      replicas === 0
+        ? ["ScaledToZero", "the bake stands still while replicas is 0"]
+        : ["ScalingStable", `the bake goes on once a pod is ready: 0 of ${replicas}`];
+    return { ...rest, phase: "Baking", baking: true, reason, message, ...stands };
+  }
   if (baking && (leftMs > 0 || why !== undefined)) {
     return {
       ...rest,

@@ -8,7 +8,7 @@ import { optional } from "../optional.ts";
 import { isTold } from "./approach.ts";
 import { approvedRevision } from "./entry.ts";
 import { letInOf } from "./let-in.ts";
-import { BOTH_BAD, CANARY_SERVICE, isOnTheWayUp, isScaling, writtenMark } from "./marks.ts";
+import { BOTH_BAD, CANARY_SERVICE, isOnTheWayUp, isScaling, WAKING, writtenMark, ZERO } from "./marks.ts";
 import { LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import { rememberedPromote } from "./promote.ts";
@@ -239,7 +239,8 @@ function bakeOf(world: World, target: Target, now: string): Pick<RolloutStatus, 
   }
   if (bake === undefined || target.previous === undefined) return {};
   // While nothing was served the clock of the bake stood still.
-  const stoodMs = progress?.mark === "zero" && target.mark !== "zero" ? heldMs(world, "Resting", "zero") : 0;
+  const { mark = "" } = progress ?? {};
+  const stoodMs = [ZERO, WAKING].includes(mark) && target.mark !== mark ? heldMs(world, "Resting", mark) : 0;
   if (stoodMs === 0) return { bake };
   return { bake: { ...bake, until: new Date(Date.parse(bake.until) + stoodMs).toISOString() } };
 }

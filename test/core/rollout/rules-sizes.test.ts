@@ -259,6 +259,56 @@ describe("rule 4: replicas", () => {
     play.until("Healthy");
   });
 
+  test("above 0 again while it bakes: it stands still until a pod was ready once, within the deadline", () => {
+    const play = underWay(25);
+    play.until("Baking");
+    const bakes = () => Date.parse(play.status.bake?.until ?? "") - play.nowMs;
+    const leftMs = bakes();
+    play.edit(() => ({ replicas: 0 }));
+    play.forMs(3_600_000);
+    play.ready("v2", 0); // New pods take their time.
+    play.edit(() => ({ replicas: 4 }));
+    play.forMs(300_000);
+    expect([play.phase, play.reason]).toEqual(["Baking", "ScalingStable"]);
+    play.ready("v2", 1);
+    play.forMs(1_000);
+    expect([play.phase, play.reason]).toEqual(["Baking", "Baking"]);
+    expect(Math.abs(leftMs - bakes())).toBeLessThan(3_000);
+    play.ready("v2");
+    play.until("Healthy").settles();
+    expect(play.traffic).toEqual({ v2: 1 });
+  });
+
+  test("above 0 again while it bakes, beside a revision that was rejected: nothing is lost either", () => {
+    const play = underWay(25, { spec: { bake: "1h" } });
+    play.until("Baking");
+    play.deploy("v3");
+    play.run(({ status }) => status.weights?.effective === 25);
+    play.request("abort");
+    play.until("Reverted", "Aborted").forMs(60_000);
+    play.edit(() => ({ replicas: 0 }));
+    play.forMs(7_200_000);
+    play.ready("v2", 0);
+    play.edit(() => ({ replicas: 4 }));
+    play.forMs(300_000);
+    play.ready("v2");
+    play.forMs(60_000);
+    expect(play.status.bake).toBeDefined();
+    play.forMs(3_600_000).settles();
+    expect([play.reason, play.traffic]).toEqual(["Aborted", { v2: 1 }]);
+  });
+
+  test("above 0 again while it bakes: pods that do not come up in time are lost", () => {
+    const play = underWay(25);
+    play.until("Baking");
+    play.edit(() => ({ replicas: 0 }));
+    play.forMs(3_600_000);
+    play.ready("v2", 0);
+    play.edit(() => ({ replicas: 4 }));
+    play.until("Reverted", "StableLost").settles();
+    expect(play.traffic).toEqual({ v1: 1 });
+  });
+
   test("people may set any size in a release", () => {
     const play = underWay(25);
     play.edit(() => ({ replicas: 8 }));
