@@ -28,6 +28,12 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+export interface RunningPrometheus {
+  readonly url: string;
+  signal(signal: NodeJS.Signals): void;
+  stop(): Promise<void>;
+}
+
 /** A request as the audit log tells it. */
 export interface AuditEvent {
   readonly verb: string;
@@ -349,7 +355,7 @@ export class Cluster {
   /** Starts Prometheus with targets from `httpSd` URLs; resolves when it answers. */
   async startPrometheus(
     options: { httpSd?: readonly string[]; scrapeInterval?: string; targets?: readonly string[] } = {},
-  ): Promise<{ url: string; stop(): Promise<void> }> {
+  ): Promise<RunningPrometheus> {
     const [port = 0] = await freePorts(1);
     const config = {
       global: { scrape_interval: options.scrapeInterval ?? "1s" },
@@ -380,7 +386,7 @@ export class Cluster {
       }
     });
     this.prometheusUrl ??= url;
-    return { url, stop: () => running.stop() };
+    return { url, signal: (signal) => running.signal(signal), stop: () => running.stop() };
   }
 
   /** Every request that ended since the start; only with `audit`. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
+import { type Cluster, type ClusterOptions, type RunningPrometheus, startCluster } from "./cluster.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { type NodeAgent, type Runtime, startNodeAgent } from "./node-agent.ts";
 import { freePorts, type Running, start } from "./processes.ts";
@@ -32,14 +32,18 @@ export class Playground {
   readonly cluster: Cluster;
   readonly agent: NodeAgent;
   readonly gateway: Gateway;
-  readonly prometheusUrl: string;
+  readonly prometheus: RunningPrometheus;
   readonly #operators: Operator[] = [];
 
-  private constructor(cluster: Cluster, agent: NodeAgent, gateway: Gateway, prometheusUrl: string) {
+  private constructor(cluster: Cluster, agent: NodeAgent, gateway: Gateway, prometheus: RunningPrometheus) {
     this.cluster = cluster;
     this.agent = agent;
     this.gateway = gateway;
-    this.prometheusUrl = prometheusUrl;
+    this.prometheus = prometheus;
+  }
+
+  get prometheusUrl(): string {
+    return this.prometheus.url;
   }
 
   /** Starts all but the operator. What was started is stopped again where a part fails. */
@@ -58,7 +62,7 @@ export class Playground {
         cluster.startPrometheus({ httpSd: [agent.targetsUrl], scrapeInterval: options.scrapeInterval ?? "1s" }),
       ]);
       await applyGateway(cluster);
-      return new Playground(cluster, agent, gateway, prometheus.url);
+      return new Playground(cluster, agent, gateway, prometheus);
     } catch (error) {
       await cluster.stop();
       throw error;
