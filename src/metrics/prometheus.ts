@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, request } from "undici";
+import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { type Answer, parseAnswer, unavailable } from "./answer.ts";
 import { type CredentialFiles, type Credentials, readCredentials } from "./credentials.ts";
 import { CredentialsError } from "./errors.ts";
@@ -76,11 +76,24 @@ export class PrometheusClient implements MetricsSource {
     if (known !== undefined && nowMs - known.atMs < REREAD_FILES_AFTER_MS) return known;
     const read = await readCredentials(this.options);
     const sameTls = known !== undefined && JSON.stringify(known.read.tls) === JSON.stringify(read.tls);
-    const agent = sameTls ? known.agent : new Agent({ connections: 16, connect: { ...read.tls } });
+    const agent = sameTls ? known.agent : agentWith(read.tls);
     if (!sameTls) void known?.agent.close().catch(() => undefined); // Requests under way end first.
     this.credentials = { read, atMs: nowMs, agent };
     return this.credentials;
   }
+}
+
+/** HTTP/2 stays off, as towards the API server: one broken session is the end of every request to come. */
+function agentWith(tls: Credentials["tls"]): Agent {
+  const connector = buildConnector({ allowH2: false, ...tls });
+  const connect: typeof connector = (options, done) =>
+    connector(options, (...[error, socket]) => {
+      if (error !== null) return done(error, null);
+      // A server that refuses our certificate says so and ends; told is what it said, and not that it ended.
+      socket.once("error", (said) => socket.destroy(said));
+      done(null, socket);
+    });
+  return new Agent({ allowH2: false, connections: 16, connect });
 }
 
 interface Received {
@@ -128,5 +141,22 @@ function reasonOf(cause: unknown): string {
   if (cause instanceof CredentialsError) return cause.message;
   const { code, cause: inner } = cause as { code?: unknown; cause?: { code?: unknown } };
   const known = [code, inner?.code].find((candidate) => typeof candidate === "string");
-  return known === undefined ? "Prometheus cannot be reached" : `Prometheus cannot be reached (${known})`;
+  if (known === undefined) return "Prometheus cannot be reached";
+  const words = TLS.find(([codes]) => codes.test(known))?.[1];
+  return `Prometheus cannot be reached${words === undefined ? "" : `: ${words}`} (${known})`;
 }
+
+/** What people can mend, by OpenSSL's codes. Alerts are what the other side says of our certificate. */
+const TLS: readonly (readonly [codes: RegExp, words: string])[] = [
+  [
+    /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|^CERT_SIGNATURE/,
+    "its certificate is from none of the CAs that we trust",
+  ],
+  [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "its certificate is not valid at this time"],
+  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, "its certificate is for another name"],
+  [/ALERT_CERTIFICATE_REQUIRED$/, "it wants a client certificate, and we have none"],
+  [/ALERT_(UNKNOWN_CA|CERTIFICATE_\w+|BAD_CERTIFICATE|ACCESS_DENIED)$/, "it does not accept our client certificate"],
+  [/KEY_VALUES_MISMATCH$/, "our client certificate and its key do not belong together"],
+  [/^ERR_OSSL_PEM_/, "our client certificate or its key is not PEM"],
+  [/WRONG_VERSION_NUMBER$/, "it does not speak https there"],
+];
