@@ -40,6 +40,11 @@ export class Passes<T extends KubeObject> {
     this.#queue.add(key);
   }
 
+  /** Adds after `ms`, however long the next try of a pass that failed would wait. */
+  addAfter(key: Key, ms: number): void {
+    this.#queue.addAfter(key, Math.max(1, ms));
+  }
+
   start(): void {
     this.#queue.start();
   }

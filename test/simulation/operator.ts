@@ -191,22 +191,32 @@ export class Operator {
     const plan = this.#hooks.plan(snapshot, routers as Routers);
     const pass: Pass = { snapshot, plan, process: this.#process, memory };
     this.#hooks.onPass(pass);
-    if (plan.writes.length > 0 && !(yield* this.#isCurrent(caches, snapshot))) {
-      this.#putBack(readings);
-      return this.#wake(this.#caughtUp(caches) ? GONE_MS : CATCH_UP_MS);
+    let isSound = false;
+    try {
+      if (plan.writes.length > 0 && !(yield* this.#isCurrent(caches, snapshot)))
+        return this.#wake(this.#caughtUp(caches) ? GONE_MS : CATCH_UP_MS);
+      isSound = true;
+      const patienceMs = this.#patienceMs(plan);
+      const error = yield* this.#act(patienceMs > 0 ? { ...pass, plan: withoutStatus(plan) } : pass);
+      if (error !== undefined) {
+        if (isKind(error, "conflict")) isSound = false;
+        if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed = undefined;
+        throw error;
+      }
+      const again = patienceMs > 0 ? patienceMs : undefined;
+      const waits = [plan.checkAgainInMs, again].filter((ms) => ms !== undefined);
+      if (waits.length > 0) this.#wake(Math.max(1, Math.min(...waits)));
+    } finally {
+      // What one that is late would remember is another's now.
+      if (!this.isLate(pass)) this.#goOnJudging(plan, snapshot, isSound);
     }
-    const patienceMs = this.#patienceMs(plan);
-    const error = yield* this.#act(patienceMs > 0 ? { ...pass, plan: withoutStatus(plan) } : pass);
-    if (this.isLate(pass)) return; // What it would remember is another's now.
-    if (error !== undefined) {
-      if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed = undefined;
-      this.#putBack(readings);
-      throw error;
-    }
-    const askInMs = this.#keep(plan.memory, snapshot);
-    const again = patienceMs > 0 ? patienceMs : undefined;
-    const waits = [plan.checkAgainInMs, askInMs, again].filter((ms) => ms !== undefined);
-    if (waits.length > 0) this.#wake(Math.max(1, Math.min(...waits)));
+  }
+
+  /** Whatever becomes of the writes, metrics are asked for, and what is known is kept. */
+  #goOnJudging({ memory }: RolloutPlan, snapshot: Snapshot, isSound: boolean): void {
+    const askInMs = this.#keep(isSound ? memory : (snapshot.metrics.memory ?? memory), snapshot);
+    if (!isSound) this.#putBack(snapshot.metrics.readings);
+    if (askInMs !== undefined) this.#wake(Math.max(1, askInMs));
   }
 
   /** After a start, a gap in the watch or a conflict the Rollout is read live before anything is written. */

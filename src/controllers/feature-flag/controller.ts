@@ -114,7 +114,7 @@ export class FlagController {
   }
 
   async #reconcile(key: Key): Promise<number | undefined> {
-    const { resources, events, now } = this.#shell;
+    const { now } = this.#shell;
     if (!this.#awaited.hasCaughtUp(key)) return CATCH_UP_MS;
     const nowMs = now();
     const metrics = this.#measurements.take(key);
@@ -126,20 +126,35 @@ export class FlagController {
     const plan = deciding(() => (this.#shell.plan ?? planFlag)(snapshot));
     this.#faults.forget(key);
     this.#link(key, snapshot, plan);
+    let isSound = true;
     try {
-      if (plan.status !== undefined)
-        this.#awaited.await(key, writtenAs(await writeStatus(resources, snapshot.flag, plan.status)));
+      return await this.#carryOut(key, snapshot, plan);
     } catch (error) {
-      this.#measurements.putBack(key, metrics.readings);
       if (isKind(error, "notFound")) return undefined; // Deleted meanwhile; the cache will show it.
+      if (isKind(error, "conflict")) isSound = false; // What was judged rests on a flag that is another by now.
       throw error;
+    } finally {
+      this.#goOnJudging(key, snapshot, plan, isSound);
     }
+  }
+
+  /** Writes, and tells of it. @returns milliseconds until the next pass; undefined: when something changes */
+  async #carryOut(key: Key, { flag }: FlagSnapshot, plan: FlagPlan): Promise<number | undefined> {
+    const { resources, events } = this.#shell;
+    if (plan.status !== undefined) this.#awaited.await(key, writtenAs(await writeStatus(resources, flag, plan.status)));
     this.#deliveries.follow(key, plan.awaits);
     this.#report(key, plan);
-    for (const { type, reason, message } of plan.notices) events.record(snapshot.flag, type, reason, message);
-    const askInMs = this.#measurements.keep(key, inquiryOf(plan.memory, snapshot.flag, nowMs));
-    const waits = [plan.checkAgainInMs, askInMs].filter((ms) => ms !== undefined);
-    return waits.length === 0 ? undefined : Math.min(...waits);
+    for (const { type, reason, message } of plan.notices) events.record(flag, type, reason, message);
+    return plan.checkAgainInMs;
+  }
+
+  /** Metrics are asked for, and what is known is kept, also while a status cannot be written: the breach is to be known when
+   * it can. What the process remembers goes before the checkpoint, so nothing counts twice. */
+  #goOnJudging(key: Key, { flag, metrics, nowMs }: FlagSnapshot, { memory }: FlagPlan, isSound: boolean): void {
+    const known = isSound ? memory : (metrics.memory ?? memory);
+    const askInMs = this.#measurements.keep(key, inquiryOf(known, flag, nowMs));
+    if (!isSound) this.#measurements.putBack(key, metrics.readings);
+    if (askInMs !== undefined) this.#passes.addAfter(key, askInMs);
   }
 
   /** What is known, and whether the analysis can work. */

@@ -169,23 +169,37 @@ export class RolloutController {
   }
 
   async #reconcile(key: Key): Promise<number | undefined> {
-    const { resources, routers, events, log, now } = this.#shell;
+    const { routers, now } = this.#shell;
     if (!this.#currency.hasCaughtUp(key)) return CATCH_UP_MS;
     const nowMs = now();
     const metrics = this.#measurements.take(key);
-    const gathered = deciding(() => this.#gather(key, nowMs, metrics));
-    if (gathered === undefined) {
+    const snapshot = deciding(() => this.#gather(key, nowMs, metrics));
+    if (snapshot === undefined) {
       this.#forget(key); // Gone, perhaps while a pass was under way, which took note of more. Owner references clean up.
       return undefined;
     }
-    let snapshot = gathered;
-    let plan = deciding(() => planRollout(snapshot, routers));
+    const plan = deciding(() => planRollout(snapshot, routers));
     this.#faults.forget(key);
-    const moves = plan.writes.length > 0;
-    if (moves && !(await this.#currency.isCurrent(snapshot.rollout))) {
-      this.#measurements.putBack(key, metrics.readings);
-      return this.#currency.hasCaughtUp(key) ? GONE_MS : CATCH_UP_MS;
+    let isSound = false; // Until what was judged is known to rest on the Rollout as it is.
+    try {
+      if (plan.writes.length > 0 && !(await this.#currency.isCurrent(snapshot.rollout)))
+        return this.#currency.hasCaughtUp(key) ? GONE_MS : CATCH_UP_MS;
+      isSound = true;
+      return await this.#carryOut(key, snapshot, plan);
+    } catch (error) {
+      if (isKind(error, "conflict")) isSound = false;
+      throw error;
+    } finally {
+      this.#goOnJudging(key, snapshot, plan, isSound);
+      if (plan.target.gates !== undefined) this.#askGates(key, snapshot);
     }
+  }
+
+  /** Acts, and tells of it. @returns milliseconds until the next pass; undefined: when something changes */
+  async #carryOut(key: Key, gathered: Snapshot, planned: RolloutPlan): Promise<number | undefined> {
+    const { resources, routers, events, log } = this.#shell;
+    let snapshot = gathered;
+    let plan = planned;
     if (await this.#templates.refuses(key, snapshot.rollout, plan.unproven)) {
       const templateProblem = this.#templates.problem(key, snapshot.rollout);
       snapshot = { ...snapshot, ...optional("templateProblem", templateProblem) };
@@ -203,25 +217,31 @@ export class RolloutController {
     if (error !== undefined) {
       if (isKind(error, "conflict", "invalid", "exists")) this.#currency.doubt(key);
       if (error instanceof NameTaken) events.record(snapshot.rollout, "Warning", "NameTaken", error.message);
-      this.#measurements.putBack(key, metrics.readings);
       throw error;
     }
     for (const { type, reason, message } of plan.notices) {
       events.record(snapshot.rollout, type, reason, message);
       countTurn(snapshot.rollout, reason);
     }
-    const { rollout } = snapshot;
-    const inquiry = inquiryOf(plan.memory, rollout, settingsOf(rollout), nowMs, routesOf(snapshot));
-    const askInMs = this.#measurements.keep(key, inquiry);
-    if (plan.target.gates !== undefined) this.#askGates(key, snapshot, nowMs);
     const again = patienceMs > 0 ? patienceMs : undefined;
-    const waits = [plan.checkAgainInMs, askInMs, again, this.#contests.view(key)?.leftMs].filter(
-      (ms) => ms !== undefined,
-    );
-    return waits.length === 0 ? undefined : Math.min(...waits);
+    return earliest(plan.checkAgainInMs, again, this.#contests.view(key)?.leftMs);
   }
 
-  #askGates(key: Key, { rollout }: Snapshot, nowMs: number): void {
+  /** Whatever becomes of the writes, metrics are asked for: one that keeps failing, and is tried ever more seldom, must not
+   * blind the judge to a breach. What it knows is kept, whether status was written or not: what the process remembers goes
+   * before the checkpoint, so nothing counts twice. Where the Rollout was another by then, it is judged anew instead. */
+  #goOnJudging(key: Key, snapshot: Snapshot, { memory }: RolloutPlan, isSound: boolean): void {
+    const { rollout, metrics, nowMs } = snapshot;
+    const known = isSound ? memory : (metrics.memory ?? memory);
+    const askInMs = this.#measurements.keep(
+      key,
+      inquiryOf(known, rollout, settingsOf(rollout), nowMs, routesOf(snapshot)),
+    );
+    if (!isSound) this.#measurements.putBack(key, metrics.readings);
+    if (askInMs !== undefined) this.#passes.addAfter(key, askInMs);
+  }
+
+  #askGates(key: Key, { rollout, nowMs }: Snapshot): void {
     const settings = settingsOf(rollout);
     const sides = { canary: rollout.status?.wanted?.revision ?? "", weightBp: 0 };
     this.#gateMetrics.keep(key, settings.gates, subjectNamed(rollout, settings, sides, []), nowMs);
@@ -262,6 +282,11 @@ export class RolloutController {
     this.#contests.forget(key);
     this.#measurements.forget(key);
   }
+}
+
+function earliest(...waits: readonly (number | undefined)[]): number | undefined {
+  const known = waits.filter((ms) => ms !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function routesOf({ routes }: Snapshot): Route[] {

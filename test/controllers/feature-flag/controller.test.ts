@@ -22,6 +22,8 @@ let started: { start(): void; stop(): Promise<void> }[];
 let version: number;
 /** Names of objects of which a write is refused once, as someone else was first. */
 let conflicts: Set<string>;
+/** Whether no status can be written. */
+let isRefusing: boolean;
 /** Milliseconds until the cache shows what was written. */
 let lateMs: number;
 let patches: string[];
@@ -33,6 +35,7 @@ beforeEach(async () => {
   sources = handFilled(client);
   version = 1_000;
   conflicts = new Set();
+  isRefusing = false;
   lateMs = 5;
   patches = [];
   const resources = new Resources(client);
@@ -66,6 +69,7 @@ function serve(): void {
     const [, namespace = "", plural = "", name = ""] = /namespaces\/([^/]+)\/([^/]+)\/([^/]+)/.exec(seen.path) ?? [];
     const store = stores[plural];
     if (seen.method === "POST") return json(201, { metadata: {} })(response, seen);
+    if (isRefusing) return refusal(500, "InternalError")(response, seen);
     const id = `${plural}/${namespace}/${name}`;
     const cached = store?.get(namespace, name);
     if (store === undefined || cached === undefined) return refusal(404, "NotFound")(response, seen);
@@ -216,6 +220,32 @@ describe("FlagController", () => {
     await eventually("gone", () => sources.flags.size === 0);
     await systemClock.sleep(500);
     expect(asked).toBe(0);
+  });
+
+  test("goes on judging while no status can be written, and takes the flag back as soon as one can", async () => {
+    let asked = 0;
+    let complaints = 0;
+    const query = async (_promql: string, atMs: number) => {
+      asked++;
+      return { kind: "vector" as const, series: [{ labels: {}, sample: [atMs, complaints] as const }] };
+    };
+    const beganMs = systemClock.monotonicMs();
+    const now = () => shell.now() + systemClock.monotonicMs() - beganMs;
+    started = [new FlagController({ ...shell, now, metrics: { query } })];
+    const metrics = [{ query: { name: "complaints", promql: "complaints", max: 1, consecutive: 1 } }];
+    const steps = [{ weight: 25 }, { pause: { for: "1h" } }];
+    sources.flags.set(
+      aFlag("a", { strategy: { canary: { variant: "on", steps, analysis: { interval: "1s", metrics } } } }),
+    );
+    start();
+    await eventually("it is judged", () => status("a").serving?.weightBp === 2_500 && asked > 0);
+    isRefusing = true;
+    complaints = 50;
+    const before = asked;
+    await eventually("it is judged all the same", () => asked >= before + 2);
+    complaints = 0;
+    isRefusing = false;
+    await phase("a", "Reverted");
   });
 
   test("a flag that cannot be read is said once, and never delays its neighbours", async () => {

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { JsonPatchOperation, KubeObject } from "../../../src/api/kubernetes.ts";
+import type { JsonPatchOperation, KubeObject, Route } from "../../../src/api/kubernetes.ts";
 import type { Rollout } from "../../../src/api/rollout.ts";
 import { RolloutController } from "../../../src/controllers/rollout/controller.ts";
 import type { Sources } from "../../../src/controllers/rollout/sources.ts";
@@ -10,8 +10,10 @@ import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import { Resources } from "../../../src/kube/resource.ts";
 import { routers } from "../../../src/traffic/routers.ts";
+import { underWay } from "../../core/rollout/play.ts";
 import { eventually, json, refusal, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
 import { aRollout, atVersion, handFilled } from "./shell.ts";
+import { type Staged, staged, webhookDown } from "./staged.ts";
 
 let server: ScriptedServer;
 let sources: Sources;
@@ -185,5 +187,51 @@ describe("RolloutController", () => {
     serve();
     sources.rollouts.set(live);
     await eventually("going on", () => statuses.has("web"));
+  });
+});
+
+describe("RolloutController, while a write keeps failing", () => {
+  const query = { name: "complaints", promql: "complaints", max: 1, consecutive: 1 };
+  const analysis = { interval: "15s", metrics: [{ query }] };
+  const complaints = (value: number) => (_promql: string, atMs: number) =>
+    ({ kind: "vector", series: [{ labels: {}, sample: [atMs, value] }] }) as const;
+  const weightsOf = ({ spec }: Route) => spec.rules?.[0]?.backendRefs?.map(({ weight }) => weight);
+
+  /** At 25 %; an autoscaler wants more pods, and a webhook refuses every change of a ReplicaSet. */
+  async function held(): Promise<Staged> {
+    const play = underWay(25, { spec: { analysis } });
+    play.edit(() => ({ replicas: 8 }));
+    const stage = await staged(play);
+    stage.refuses = ({ kind }) => (kind === "ReplicaSet" ? webhookDown : undefined);
+    stage.answers = complaints(0);
+    return stage;
+  }
+
+  test("the canary is judged at every interval, and a breach is reverted at once", async () => {
+    const stage = await held();
+    await stage.start();
+    await stage.clock.advance(20 * 60_000);
+    expect(stage.queries.filter((promql) => promql === "complaints").length).toBeGreaterThanOrEqual(78);
+    expect(weightsOf(stage.route())).toEqual([3, 1]);
+    stage.answers = complaints(50);
+    await stage.clock.advance(16_000);
+    expect(weightsOf(stage.route())).not.toEqual([3, 1]);
+    expect(stage.rollout().status).toMatchObject({ phase: "Reverted" });
+    await stage.stop();
+  });
+
+  test("readings that came while the Rollout could not be read are judged once it can", async () => {
+    const stage = await held();
+    stage.refuses = () => webhookDown;
+    await stage.start();
+    await stage.clock.advance(20 * 60_000);
+    expect(stage.queries.filter((promql) => promql === "complaints").length).toBeGreaterThanOrEqual(78);
+    stage.answers = complaints(50);
+    await stage.clock.advance(15_000);
+    stage.answers = complaints(0);
+    stage.refuses = ({ kind }) => (kind === "ReplicaSet" ? webhookDown : undefined);
+    await stage.clock.advance(16_000);
+    expect(stage.rollout().status).toMatchObject({ phase: "Reverted" });
+    await stage.stop();
   });
 });
