@@ -66,6 +66,11 @@ export class BenchLab {
     await this.cluster.stop();
   }
 
+  /** The one that was started last. */
+  get operator(): Operator | undefined {
+    return this.#operator;
+  }
+
   /** Starts an operator behind the proxy.
    * @returns milliseconds from its start to ready, and the process */
   async startOperator(flags: readonly string[] = []): Promise<{ tookMs: number; operator: Operator }> {

@@ -1,8 +1,8 @@
 import type { Route } from "../../src/api/kubernetes.ts";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { startLoad } from "../cluster/load.ts";
-import { Playground } from "../cluster/playground.ts";
-import { RequestProxy } from "../cluster/request-proxy.ts";
+import { type Operator, Playground } from "../cluster/playground.ts";
+import { type ProxyOptions, RequestProxy } from "../cluster/request-proxy.ts";
 import { Access, TYPES } from "../cluster/watch.ts";
 import { deployment, rollout, shop } from "../demo/shop.ts";
 import { Story } from "../e2e/story.ts";
@@ -11,9 +11,10 @@ import { ms, quantile, type Row } from "./row.ts";
 
 const TWENTY = 20;
 
-/** From the answer of Prometheus that decided a revert to the routes at 0: one under real traffic, then twenty at once. */
+/** From the answer of Prometheus that decided a revert to the routes at 0: one under real traffic, then twenty at once, then
+ * twenty whose leader is killed as it gets the answer. */
 export async function benchRevert(): Promise<Row[]> {
-  return [await one(), await twenty()];
+  return [await one(), await twenty(), await leaderless()];
 }
 
 /** Real pods, 100 requests/s, 20 % errors in a canary at 20 %; prints the time line. */
@@ -52,7 +53,7 @@ async function one(): Promise<Row> {
   + ${ms(loweredMs - decisive).padEnd(7)}  every route gives it 0 (${bad?.requests} requests had reached it, ${bad?.failed} of them failed)\n\n`);
     return {
       what: "answer that shows the breach → route at 0, one under traffic",
-      budget: "0.2 s",
+      budget: "0.1 s",
       measured: ms(loweredMs - decisive),
       how: "20 % errors at 20 % of 100 requests/s, real Prometheus; last answer before the write, as a proxy and a watch saw them",
     };
@@ -64,15 +65,35 @@ async function one(): Promise<Row> {
   }
 }
 
-/** Twenty canaries that one query turns bad in the same second. */
-async function twenty(): Promise<Row> {
+/** Twenty canaries at 20 %, judged each second by one gauge. */
+interface Twenty {
+  readonly lab: BenchLab;
+  readonly names: readonly string[];
+  readonly prometheus: RequestProxy;
+  /** Flips the gauge; resolves once all are taken back.
+   * @returns when the route of each said 0, by `performance.now()` */
+  breach(): Promise<Map<string, number>>;
+}
+
+async function withTwenty(measure: (twenty: Twenty) => Promise<Row>, proxy: ProxyOptions = {}): Promise<Row> {
   const lab = await BenchLab.open();
-  const breach = new BreachSwitch();
-  await breach.start();
+  const gauge = new BreachSwitch();
+  await gauge.start();
   const names = Array.from({ length: TWENTY }, (_, i) => `web-${i}`);
-  const source = await lab.cluster.startPrometheus({ targets: [breach.address] });
-  const prometheus = new RequestProxy(source.url);
+  const source = await lab.cluster.startPrometheus({ targets: [gauge.address] });
+  const prometheus = new RequestProxy(source.url, proxy);
   await prometheus.start();
+  const breach = async () => {
+    const loweredMs = new Map<string, number>();
+    lab.routes.subscribe((_type, route) => {
+      const { name } = route.metadata;
+      if (canaryWeight(route, `${name}-canary`) === 0 && !loweredMs.has(name)) loweredMs.set(name, performance.now());
+    });
+    prometheus.forget();
+    gauge.on = true;
+    await lab.until(TWENTY, ({ status }) => status?.phase === "Reverted", "all are taken back");
+    return loweredMs;
+  };
   try {
     const query = {
       name: "breach",
@@ -89,14 +110,17 @@ async function twenty(): Promise<Row> {
     await lab.until(TWENTY, ({ status }) => status?.phase === "Healthy", "first revisions serve");
     for (const name of names) await changeTemplate(lab, name, "2");
     await lab.until(TWENTY, ({ status }) => status?.phase === "Paused", "canaries wait at 20 %");
-    const loweredMs = new Map<string, number>();
-    lab.routes.subscribe((_type, route) => {
-      const { name } = route.metadata;
-      if (canaryWeight(route, `${name}-canary`) === 0 && !loweredMs.has(name)) loweredMs.set(name, performance.now());
-    });
-    prometheus.forget();
-    breach.on = true;
-    await lab.until(TWENTY, ({ status }) => status?.phase === "Reverted", "all are taken back");
+    return await measure({ lab, names, prometheus, breach });
+  } finally {
+    await prometheus.stop();
+    await gauge.stop();
+    await lab.close();
+  }
+}
+
+async function twenty(): Promise<Row> {
+  return await withTwenty(async ({ names, prometheus, breach }) => {
+    const loweredMs = await breach();
     const delays = names.map((name) => {
       const at = loweredMs.get(name) ?? Number.NaN;
       const own = prometheus.requests.filter(({ path, body }) => decodeURIComponent(path + body).includes(`|${name}"`));
@@ -108,11 +132,38 @@ async function twenty(): Promise<Row> {
       measured: `${ms(Math.max(...delays))} worst, ${ms(quantile(delays, 0.5))} median`,
       how: "one gauge that all twenty query flips; from each one's own last answer",
     };
-  } finally {
-    await prometheus.stop();
-    await breach.stop();
-    await lab.close();
-  }
+  });
+}
+
+/** The leader is gone before it hears of the breach, and gives no Lease back: a second one waits until it has run out. */
+async function leaderless(): Promise<Row> {
+  let [armed, killedMs] = [false, Number.NaN];
+  let leader: Operator | undefined;
+  const kill = () => {
+    killedMs = performance.now();
+    leader?.running.signal("SIGKILL");
+  };
+  const decide = () => {
+    if (!armed) return "pass";
+    armed = false;
+    return "killAfter";
+  };
+  return await withTwenty(
+    async ({ lab, prometheus, breach }) => {
+      leader = lab.operator;
+      await lab.startOperator([`--prometheus-url=${prometheus.url}`]);
+      armed = true;
+      const loweredMs = await breach();
+      await leader?.running.stop();
+      return {
+        what: "the same, with the leader killed at the worst moment",
+        budget: "20 s more",
+        measured: `${ms(Math.max(...loweredMs.values()) - killedMs)} worst`,
+        how: "SIGKILL as Prometheus answers it; until the last of twenty routes says 0, by another that stood by",
+      };
+    },
+    { decide, kill },
+  );
 }
 
 export async function changeTemplate(lab: BenchLab, name: string, version: string): Promise<void> {
