@@ -26,7 +26,7 @@ import { act } from "./act.ts";
 import { Contests } from "./contests.ts";
 import { Currency, type CurrencyOptions } from "./currency.ts";
 import { logDecision } from "./decision-log.ts";
-import { GateMetrics } from "./gate-metrics.ts";
+import { GateMetrics, type GateQuestion } from "./gate-metrics.ts";
 import { gather } from "./gather.ts";
 import { examinedOf, inquiryOf } from "./inquiry.ts";
 import { NameTaken } from "./make.ts";
@@ -191,7 +191,7 @@ export class RolloutController {
       throw error;
     } finally {
       this.#goOnJudging(key, snapshot, plan, isSound);
-      if (plan.target.gates !== undefined) this.#askGates(key, snapshot);
+      this.#askGates(key, snapshot, plan);
     }
   }
 
@@ -241,10 +241,28 @@ export class RolloutController {
     if (askInMs !== undefined) this.#passes.addAfter(key, askInMs);
   }
 
-  #askGates(key: Key, { rollout, nowMs }: Snapshot): void {
+  /** Gates of metrics are asked about while a release waits before them; once none does, nothing of it is remembered. */
+  #askGates(key: Key, { rollout, nowMs }: Snapshot, { target, status }: RolloutPlan): void {
+    const told = status ?? rollout.status;
+    const question =
+      target.gates === undefined ? undefined : this.#gateQuestion({ ...rollout, ...optional("status", told) });
+    if (question === undefined) this.#gateMetrics.forget(key);
+    else this.#gateMetrics.keep(key, question, nowMs);
+  }
+
+  /** Undefined where no gate is one of a metric. */
+  #gateQuestion(rollout: Rollout): GateQuestion | undefined {
     const settings = settingsOf(rollout);
+    const gates = settings.gates.filter((gate) => gate.kind === "metric");
+    if (gates.length === 0) return undefined;
+    const { namespace = "" } = rollout.metadata;
+    const { workload } = settings;
+    const template =
+      workload === undefined
+        ? rollout.spec.template
+        : this.#shell.sources.deployments.get(namespace, workload)?.spec.template;
     const sides = { canary: rollout.status?.wanted?.revision ?? "", weightBp: 0 };
-    this.#gateMetrics.keep(key, settings.gates, subjectNamed(rollout, settings, sides, []), nowMs);
+    return { gates, subject: subjectNamed(rollout, settings, sides, []), template: JSON.stringify(template ?? null) };
   }
 
   /** Milliseconds for which a status that differs in what is minor may wait: ten pods that come up are not ten writes, and most
@@ -263,7 +281,8 @@ export class RolloutController {
     const rollout = this.#rollout(key);
     if (rollout === undefined) return undefined;
     const problem = this.#templates.problem(key, rollout);
-    const gathered = gather(this.#shell.sources, key, nowMs, metrics, problem, this.#gateMetrics.view(key));
+    const answers = this.#gateMetrics.view(key, this.#gateQuestion(rollout));
+    const gathered = gather(this.#shell.sources, key, nowMs, metrics, problem, answers);
     if (gathered === undefined) return undefined;
     const contested = optional("contested", this.#contests.view(key));
     const snapshot = { ...gathered, decidingSinceMs: this.#decidingSinceMs, ...contested };

@@ -26,7 +26,8 @@ export function entryOf(world: World, orders: Orders | undefined): Entry {
   const candidate = { namespace, name, images, approved, nowMs };
   const answers = evaluateGates(settings.gates, snapshot.gates ?? NOTHING_READ, candidate);
   const closed = answers.filter(({ open }) => !open);
-  const waits = closed.flatMap(({ checkAgainInMs }) => (checkAgainInMs === undefined ? [] : [checkAgainInMs]));
+  // Of those that are open too: what they rest on may be another by when the last one opens.
+  const waits = answers.flatMap(({ checkAgainInMs }) => (checkAgainInMs === undefined ? [] : [checkAgainInMs]));
   const again = waits.length === 0 ? {} : { checkAgainInMs: Math.min(...waits) };
   const [first, ...more] = closed;
   if (first === undefined) return { answers };
@@ -38,6 +39,7 @@ export function entryOf(world: World, orders: Orders | undefined): Entry {
         phase: "Paused",
         reason: "WaitingForApproval",
         message: "waiting for approval before the first step; promote to begin",
+        ...again,
       },
     };
   const others = more.length === 0 ? "" : ` (and ${more.length} more)`;

@@ -10,7 +10,7 @@ import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import { Resources } from "../../../src/kube/resource.ts";
 import { routers } from "../../../src/traffic/routers.ts";
-import { underWay } from "../../core/rollout/play.ts";
+import { atRest, hashOf, templateOf, underWay } from "../../core/rollout/play.ts";
 import { eventually, json, refusal, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
 import { aRollout, atVersion, handFilled } from "./shell.ts";
 import { type Staged, staged, webhookDown } from "./staged.ts";
@@ -232,6 +232,67 @@ describe("RolloutController, while a write keeps failing", () => {
     stage.refuses = ({ kind }) => (kind === "ReplicaSet" ? webhookDown : undefined);
     await stage.clock.advance(16_000);
     expect(stage.rollout().status).toMatchObject({ phase: "Reverted" });
+    await stage.stop();
+  });
+});
+
+describe("RolloutController, while a gate of a metric is asked", () => {
+  const metric = { name: "budget", promql: 'budget{hash="{{canary.hash}}"}', max: 1 };
+  const budget = (values: Record<string, number>) => (promql: string, atMs: number) => {
+    const tag = Object.keys(values).find((name) => promql.includes(hashOf(name)));
+    const series = tag === undefined ? [] : [{ labels: {}, sample: [atMs, values[tag] ?? 0] as const }];
+    return { kind: "vector", series } as const;
+  };
+  const reason = ({ status }: Rollout) => status?.conditions?.find(({ type }) => type === "Ready")?.reason;
+
+  /** v2 may go as far as its budget is concerned, and waits for a person. */
+  async function waiting(): Promise<Staged> {
+    const play = atRest({ spec: { gates: [{ metric }, { approval: {} }], analysis: { disabled: true } } });
+    play.deploy("v2");
+    const stage = await staged(play);
+    stage.answers = budget({ v2: 0.5, v3: 50 });
+    await stage.start();
+    await stage.clock.advance(1_000);
+    expect(reason(stage.rollout())).toBe("WaitingForApproval");
+    return stage;
+  }
+
+  test("it is asked as long as a person is waited for: what an approval rests on is no older", async () => {
+    const stage = await waiting();
+    stage.queries.length = 0;
+    await stage.clock.advance(10 * 60_000);
+    expect(stage.queries.length).toBeGreaterThanOrEqual(39);
+    expect(reason(stage.rollout())).toBe("WaitingForApproval");
+    stage.answers = budget({ v2: 50 });
+    await stage.clock.advance(16_000);
+    expect(reason(stage.rollout())).toBe("GateClosed");
+    await stage.stop();
+  });
+
+  test("an answer counts for half a minute: after that a silent Prometheus is one that has not answered", async () => {
+    const stage = await waiting();
+    stage.answers = () => new Promise(() => {});
+    await stage.clock.advance(60_000);
+    expect(reason(stage.rollout())).toBe("GateClosed");
+    expect(stage.rollout().status?.message).toContain("Prometheus has not answered yet");
+    await stage.stop();
+  });
+
+  test("what was answered to one release lets no other in", async () => {
+    const stage = await waiting();
+    const order = { "zenith.sh/request": `promote@${hashOf("v3")}#1` };
+    stage.edit(({ metadata, spec }) => ({
+      metadata: { ...metadata, annotations: { ...metadata.annotations, ...order } },
+      spec: { ...spec, template: templateOf("v3") as Rollout["spec"]["template"] },
+    }));
+    await stage.clock.advance(20_000);
+    expect(stage.rollout().status).toMatchObject({
+      wanted: { revision: hashOf("v3") },
+      stable: { revision: hashOf("v1") },
+    });
+    expect(reason(stage.rollout())).toBe("GateClosed");
+    expect(stage.rollout().status?.message).toContain("it is 50");
+    expect(stage.asked.filter(({ verb, dryRun }) => verb === "create" && dryRun !== true)).toEqual([]);
     await stage.stop();
   });
 });

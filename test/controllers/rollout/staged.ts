@@ -37,8 +37,10 @@ export interface Staged {
   /** What the API server says no to, and with which words. */
   refuses: (asked: Asked) => ApiError | undefined;
   /** What Prometheus says. */
-  answers: (promql: string, atMs: number) => Answer;
+  answers: (promql: string, atMs: number) => Answer | Promise<Answer>;
   rollout(): Rollout;
+  /** Someone else changes the Rollout. */
+  edit(change: (rollout: Rollout) => Partial<Rollout>): void;
   route(): Route;
 }
 
@@ -98,7 +100,7 @@ export async function staged(play: Play): Promise<Staged> {
     metrics: {
       query: async (promql, atMs) => {
         queries.push(promql);
-        return stage.answers(promql, atMs);
+        return await stage.answers(promql, atMs);
       },
     },
     events: { record: () => {} } as unknown as EventRecorder,
@@ -110,6 +112,7 @@ export async function staged(play: Play): Promise<Staged> {
     watchOfRollouts: () => 1,
     onRestoredServer: () => undefined,
   });
+  const rollout = () => sources.rollouts.get("shop", "web") as Rollout;
   return Object.assign(stage, {
     clock,
     start: async () => {
@@ -120,7 +123,10 @@ export async function staged(play: Play): Promise<Staged> {
     sources,
     asked,
     queries,
-    rollout: () => sources.rollouts.get("shop", "web") as Rollout,
+    rollout,
+    edit: (change: (rollout: Rollout) => Partial<Rollout>) => {
+      sources.rollouts.set(renewed({ ...rollout(), ...change(rollout()) }));
+    },
     route: () => sources.routes.get("HTTPRoute")?.get("shop", "web") as Route,
   });
 }
