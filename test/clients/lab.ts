@@ -9,7 +9,7 @@ import { type Serving, startServing } from "../../src/serving/serving.ts";
 import { FlagStore } from "../../src/serving/store.ts";
 import { Authorizer } from "../../src/serving/tokens/authorizer.ts";
 import { signClientToken } from "../../src/serving/tokens/client-token.ts";
-import { freePorts } from "../cluster/processes.ts";
+import { claimPorts } from "../cluster/ports.ts";
 
 /** The flag set that clients ask for; another one is the default, so that a client that forgets its selector is found out. */
 export const FLAG_SET = "shop";
@@ -32,7 +32,7 @@ export interface ClientLab {
 
 /** A flag server without a cluster behind it. */
 export async function startClientLab(): Promise<ClientLab> {
-  const [ofrep = 0, evaluation = 0, sync = 0] = await freePorts(3);
+  const [ofrep = 0, evaluation = 0, sync = 0] = await claimPorts(3);
   const store = new FlagStore();
   const delivery = new DeliveryCounts(store, systemClock);
   const key = randomBytes(48);

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { Agent, request } from "undici";
 import { stringify } from "yaml";
 import { type Binaries, ensureBinaries } from "./binaries.ts";
-import { freePorts, type Running, start } from "./processes.ts";
+import { claimPorts, releasePorts } from "./ports.ts";
+import { type Running, start } from "./processes.ts";
 
 export interface ClusterOptions {
   /** Fake nodes and pods whose status alone matters; on unless said otherwise. */
@@ -99,6 +100,7 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #running: Running[] = [];
   readonly #tokens = new Map<string, string>();
+  readonly #ports: number[] = [];
   #apiServer: Running | undefined;
   #apiServerArgs: string[] = [];
 
@@ -122,7 +124,7 @@ export class Cluster {
 
   /** Starts every part; see `startCluster`. */
   async start(): Promise<void> {
-    const [client = 0, peer = 0, secure = 0] = await freePorts(3);
+    const [client = 0, peer = 0, secure = 0] = await this.#claimPorts(3);
     this.server = `https://127.0.0.1:${secure}`;
     this.#writeKeys();
     await this.#startEtcd(client, peer);
@@ -146,6 +148,13 @@ export class Cluster {
     if (this.#options.scheduler !== false)
       await this.#run(this.binaries.scheduler, [access, "--leader-elect=false", "--secure-port=0", ...UNTHROTTLED]);
     if (this.#options.kwok !== false) await this.#startKwok(access);
+  }
+
+  /** The cluster's until it is stopped: what is stopped and started again finds its port free. */
+  async #claimPorts(count: number): Promise<number[]> {
+    const ports = await claimPorts(count);
+    this.#ports.push(...ports);
+    return ports;
   }
 
   async #run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Running> {
@@ -356,7 +365,7 @@ export class Cluster {
   async startPrometheus(
     options: { httpSd?: readonly string[]; scrapeInterval?: string; targets?: readonly string[] } = {},
   ): Promise<RunningPrometheus> {
-    const [port = 0] = await freePorts(1);
+    const [port = 0] = await this.#claimPorts(1);
     const config = {
       global: { scrape_interval: options.scrapeInterval ?? "1s" },
       scrape_configs: [
@@ -402,6 +411,7 @@ export class Cluster {
   /** Ends every process, in reverse order, and removes the folder. */
   async stop(): Promise<void> {
     for (const running of this.#running.splice(0).reverse()) await running.stop();
+    releasePorts(this.#ports.splice(0));
     if (this.#options.directory === undefined) rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cluster } from "./cluster.ts";
 import { ROOT } from "./playground.ts";
-import { freePorts, type Running, start } from "./processes.ts";
+import { claimPorts } from "./ports.ts";
+import { type Running, start } from "./processes.ts";
 
 export interface FlagServerPorts {
   readonly ofrep: number;
@@ -30,7 +31,7 @@ export interface FlagServerOptions {
 }
 
 export async function flagServerPorts(): Promise<FlagServerPorts> {
-  const [ofrep = 0, evaluation = 0, sync = 0, management = 0] = await freePorts(4);
+  const [ofrep = 0, evaluation = 0, sync = 0, management = 0] = await claimPorts(4);
   return { ofrep, evaluation, sync, management };
 }
 

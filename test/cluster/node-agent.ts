@@ -4,7 +4,7 @@ import { request } from "undici";
 import type { Condition, KubeObject, Pod } from "../../src/api/kubernetes.ts";
 import { refOf } from "../../src/api/kubernetes.ts";
 import type { Store } from "../../src/kube/store.ts";
-import { freePorts } from "./processes.ts";
+import { claimPorts } from "./ports.ts";
 import { Access, TYPES } from "./watch.ts";
 
 /**
@@ -253,7 +253,7 @@ class PodProcess {
   }
 
   async run(): Promise<void> {
-    [this.port = 0] = await freePorts(1);
+    [this.port = 0] = await claimPorts(1);
     for (let waitMs = FIRST_BACK_OFF_MS; !this.#ended; waitMs = Math.min(waitMs * 2, LONGEST_BACK_OFF_MS)) {
       await this.#spawn();
       this.#report(this.status());

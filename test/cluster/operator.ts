@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
 import type { Cluster } from "./cluster.ts";
-import { freePorts, type Running, start } from "./processes.ts";
+import { claimPorts } from "./ports.ts";
+import { type Running, start } from "./processes.ts";
 
 const LEADS_WITHIN_MS = 60_000;
 
 /** The operator as it is deployed, a process of its own, as the cluster's admin; resolves once it leads.
  * @param flags beside those that let several run on one machine */
 export async function startOperator(cluster: Cluster, flags: readonly string[] = []): Promise<Running> {
-  const [metrics = 0, health = 0] = await freePorts(2);
+  const [metrics = 0, health = 0] = await claimPorts(2);
   const logFile = cluster.path(`operator-${metrics}.log`);
   const own = [
     `--kubeconfig=${cluster.kubeconfig}`,

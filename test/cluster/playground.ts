@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { type Cluster, type ClusterOptions, type RunningPrometheus, startCluster } from "./cluster.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { type NodeAgent, type Runtime, startNodeAgent } from "./node-agent.ts";
-import { freePorts, type Running, start } from "./processes.ts";
+import { claimPorts } from "./ports.ts";
+import { type Running, start } from "./processes.ts";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
@@ -101,7 +102,7 @@ export async function startOperator(
   flags: readonly string[] = [],
   { entry = join(ROOT, "src/main.ts"), podAddresses, onStarted = () => undefined }: StartOptions = {},
 ): Promise<Operator> {
-  const [metrics, health] = await freePorts(2);
+  const [metrics, health] = await claimPorts(2);
   const logFile = cluster.path(`operator-${++operators}.log`);
   const defaults = [
     `--kubeconfig=${cluster.kubeconfig}`,

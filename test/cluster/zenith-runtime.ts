@@ -3,7 +3,7 @@ import type { Cluster } from "./cluster.ts";
 import { ACCOUNT } from "./image-root.ts";
 import type { Program, Runtime, Start } from "./node-agent.ts";
 import { ROOT } from "./playground.ts";
-import { freePorts } from "./processes.ts";
+import { claimPorts } from "./ports.ts";
 
 /** Where the documents say that a cluster's Prometheus is. Nobody resolves Services' names here: it leads to the cluster's first. */
 export const PROMETHEUS = "http://prometheus.monitoring:9090";
@@ -92,7 +92,7 @@ async function tokenOf(cluster: Cluster, { namespace, serviceAccount }: Start): 
 /** The ports that it listens on in its pod, moved to free ones of this machine; the one that is probed is the agent's. Each role
  * reads its own. */
 async function addressesOf({ port }: Start): Promise<Record<string, string>> {
-  const [metrics, ofrep, evaluation, sync] = await freePorts(4);
+  const [metrics, ofrep, evaluation, sync] = await claimPorts(4);
   return {
     ZENITH_METRICS_BIND_ADDRESS: `127.0.0.1:${metrics}`,
     ZENITH_HEALTH_PROBE_BIND_ADDRESS: `127.0.0.1:${port}`,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
-import { freePorts, start } from "../cluster/processes.ts";
+import { claimPorts } from "../cluster/ports.ts";
+import { start } from "../cluster/processes.ts";
 
 /** `kubectl apply -k manifests` on a real API server, and the operator under the rights that it grants. */
 let cluster: Cluster;
@@ -65,7 +66,7 @@ describe("kubectl apply -k manifests", () => {
     const kubeconfig = cluster.path("operator.yaml");
     const token = await kubectl("-n", "zenith-system", "create", "token", "zenith-operator");
     cluster.writeKubeconfig(kubeconfig, token);
-    const [metrics, health] = await freePorts(2);
+    const [metrics, health] = await claimPorts(2);
     const flags = [
       `--kubeconfig=${kubeconfig}`,
       `--metrics-bind-address=127.0.0.1:${metrics}`,

@@ -12,6 +12,7 @@ import { measure } from "../../src/metrics/measure.ts";
 import { PrometheusClient } from "../../src/metrics/prometheus.ts";
 import { queriesOf } from "../../src/metrics/queries.ts";
 import { ensureBinaries } from "../cluster/binaries.ts";
+import { claimPorts } from "../cluster/ports.ts";
 import { subject } from "./subject.ts";
 
 const SCRAPE_MS = 1000;
@@ -30,7 +31,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "zenith-metrics-"));
   exporter = createServer((request, response) => response.end(exposition((request.url ?? "").slice(1))));
   const exporterPort = await listen(exporter);
-  const port = await freePort();
+  const [port = 0] = await claimPorts(1);
   writeFileSync(join(folder, "prometheus.yml"), JSON.stringify(configuration(exporterPort))); // JSON is YAML.
   prometheus = spawn(
     binaries.prometheus,
@@ -162,11 +163,4 @@ function configuration(port: number) {
 async function listen(server: Server): Promise<number> {
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((done) => server.close(done));
-  return port;
 }
