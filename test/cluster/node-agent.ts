@@ -4,7 +4,7 @@ import { request } from "undici";
 import type { Condition, KubeObject, Pod } from "../../src/api/kubernetes.ts";
 import { refOf } from "../../src/api/kubernetes.ts";
 import type { Store } from "../../src/kube/store.ts";
-import { claimPorts } from "./ports.ts";
+import { claimPorts, releasePorts } from "./ports.ts";
 import { Access, TYPES } from "./watch.ts";
 
 /**
@@ -65,6 +65,8 @@ interface PodSpec {
     readonly readinessProbe?: {
       readonly httpGet?: { readonly path?: string };
       readonly periodSeconds?: number;
+      readonly timeoutSeconds?: number;
+      readonly failureThreshold?: number;
     };
   }[];
 }
@@ -73,6 +75,7 @@ type RunnablePod = Pod & { readonly spec: PodSpec };
 
 const HEARTBEAT_MS = 10_000;
 const PROBE_MS = 200;
+const WRITE_AGAIN_MS = 500;
 const FIRST_BACK_OFF_MS = 1_000;
 const LONGEST_BACK_OFF_MS = 30_000;
 
@@ -154,21 +157,19 @@ class Agent implements NodeAgent {
     if (known !== undefined) return;
     const n = ++this.#addresses;
     const podIP = `10.244.${Math.floor(n / 250)}.${(n % 250) + 1}`;
-    const process = new PodProcess(pod, podIP, this.#means, (status) => void this.#write(pod, status));
+    const process = new PodProcess(pod, podIP, this.#means, (status) => this.#write(pod, status));
     this.#running.set(uid, process);
     void process.run();
   }
 
-  async #write(pod: RunnablePod, status: unknown): Promise<void> {
+  /** @returns whether it is over: written, or nobody is there to read it */
+  async #write(pod: RunnablePod, status: unknown): Promise<boolean> {
+    const { namespace = "", name, uid } = pod.metadata;
     try {
-      await this.#access.resources.mergePatch(refOf(pod), { metadata: { uid: pod.metadata.uid }, status }, "status");
+      await this.#access.resources.mergePatch(refOf(pod), { metadata: { uid }, status }, "status");
+      return true;
     } catch {
-      // Gone, or the API server is away: the next probe that changes something writes again.
-      if (
-        this.#pods?.get(pod.metadata.namespace ?? "", pod.metadata.name) !== undefined &&
-        !this.#access.signal.aborted
-      )
-        setTimeout(() => void this.#write(pod, this.#running.get(pod.metadata.uid ?? "")?.status() ?? status), 500);
+      return this.#access.signal.aborted || this.#pods?.get(namespace, name)?.metadata.uid !== uid;
     }
   }
 
@@ -227,20 +228,24 @@ class PodProcess {
   port = 0;
   readonly #pod: RunnablePod;
   readonly #means: Means;
-  readonly #report: (status: unknown) => void;
+  readonly #write: (status: unknown) => Promise<boolean>;
   readonly #startTime = new Date().toISOString();
   #child: ChildProcess | undefined;
+  #phase = "Running";
   #ready = false;
   #ended = false;
   #restarts = 0;
   #exitCode: number | undefined;
   #changedAt = new Date().toISOString();
+  #isToldAll = true;
+  #isTelling = false;
 
-  constructor(pod: RunnablePod, podIP: string, means: Means, report: (status: unknown) => void) {
+  /** @param write false if it has to be tried again */
+  constructor(pod: RunnablePod, podIP: string, means: Means, write: (status: unknown) => Promise<boolean>) {
     this.#pod = pod;
     this.podIP = podIP;
     this.#means = means;
-    this.#report = report;
+    this.#write = write;
   }
 
   get alive(): boolean {
@@ -252,21 +257,29 @@ class PodProcess {
     return { targets: [`127.0.0.1:${this.port}`], labels: { namespace, pod: name } };
   }
 
+  /** Until its end, on a port that is its own until then. */
   async run(): Promise<void> {
-    [this.port = 0] = await claimPorts(1);
+    const ports = await claimPorts(1);
+    [this.port = 0] = ports;
+    await this.#keepRunning();
+    await this.#gone();
+    releasePorts(ports);
+  }
+
+  async #keepRunning(): Promise<void> {
     for (let waitMs = FIRST_BACK_OFF_MS; !this.#ended; waitMs = Math.min(waitMs * 2, LONGEST_BACK_OFF_MS)) {
       await this.#spawn();
-      this.#report(this.status());
+      this.#report();
       await this.#watchUntilEnd();
       if (this.#ended) return;
+      this.#setReady(false);
       if (this.#pod.spec.restartPolicy === "Never") {
         this.#ended = true;
-        this.#setReady(false);
-        return this.#report({ ...(this.status() as object), phase: this.#exitCode === 0 ? "Succeeded" : "Failed" });
+        this.#phase = this.#exitCode === 0 ? "Succeeded" : "Failed";
+        return this.#report();
       }
       this.#restarts++;
-      this.#setReady(false);
-      this.#report(this.status());
+      this.#report();
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
@@ -276,7 +289,7 @@ class PodProcess {
     if (this.#ended) return await this.#gone();
     this.#ended = true;
     this.#setReady(false);
-    this.#report(this.status());
+    this.#report();
     this.#child?.kill("SIGTERM");
     const graceMs = (this.#pod.spec.terminationGracePeriodSeconds ?? 30) * 1000;
     const timer = setTimeout(() => this.#child?.kill("SIGKILL"), graceMs);
@@ -345,27 +358,31 @@ class PodProcess {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
     });
+    const { periodSeconds = 1, timeoutSeconds = 1, failureThreshold = 3 } = probe ?? {};
+    let failures = 0;
     let over = false;
     void ended.then(() => {
       over = true;
       this.#exitCode = child.exitCode ?? 137;
     });
     while (!over) {
-      const ready = await this.#probe(probe?.httpGet?.path ?? "/ready");
+      const isGood = await this.#probe(probe?.httpGet?.path ?? "/ready", 1_000 * timeoutSeconds);
+      failures = isGood ? 0 : failures + 1;
+      const ready = isGood || (this.#ready && failures < failureThreshold);
       if (!over && !this.#ended && ready !== this.#ready) {
         this.#setReady(ready);
-        this.#report(this.status());
+        this.#report();
       }
-      const everyMs = this.#ready ? 1_000 * (probe?.periodSeconds ?? 1) : PROBE_MS;
+      const everyMs = this.#ready ? 1_000 * periodSeconds : PROBE_MS;
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, everyMs))]);
     }
   }
 
-  async #probe(path: string): Promise<boolean> {
+  async #probe(path: string, timeoutMs: number): Promise<boolean> {
     try {
       const { statusCode, body } = await request(`http://127.0.0.1:${this.port}${path}`, {
-        headersTimeout: 1_000,
-        bodyTimeout: 1_000,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
         reset: true,
       });
       await body.dump();
@@ -380,7 +397,24 @@ class PodProcess {
     this.#ready = ready;
   }
 
-  status(): unknown {
+  /** Tells the status as it is by then, one request after the other: an older one never lands last. */
+  #report(): void {
+    this.#isToldAll = false;
+    if (!this.#isTelling) void this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    this.#isTelling = true;
+    while (!this.#isToldAll) {
+      this.#isToldAll = true;
+      if (await this.#write(this.#status())) continue;
+      this.#isToldAll = false; // The API server is away.
+      await new Promise((resolve) => setTimeout(resolve, WRITE_AGAIN_MS));
+    }
+    this.#isTelling = false;
+  }
+
+  #status(): unknown {
     const [container] = this.#pod.spec.containers;
     const condition = (type: string, ok: boolean, since: string): Omit<Condition, "reason" | "message"> => ({
       type,
@@ -398,7 +432,7 @@ class PodProcess {
             },
           };
     return {
-      phase: "Running",
+      phase: this.#phase,
       startTime: this.#startTime,
       podIP: this.podIP,
       podIPs: [{ ip: this.podIP }],
