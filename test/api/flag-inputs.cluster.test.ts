@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, type CommandResult, startCluster } from "../cluster/cluster.ts";
+import { applyCrds } from "../cluster/playground.ts";
 import { changedFlag, GOOD_FLAG, REFUSED_FLAGS, TAKEN_FLAGS } from "./flag-inputs.ts";
 
 /** Inputs 61 to 85 of the ninety, as far as the API server itself refuses or takes them. What it cannot see is in
@@ -8,8 +9,7 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   cluster = await startCluster();
-  await cluster.kubectl(["apply", "-k", "crds"]);
-  await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await applyCrds(cluster);
 });
 
 afterAll(async () => await cluster?.stop());

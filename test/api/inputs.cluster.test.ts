@@ -20,7 +20,7 @@ beforeAll(async () => {
   live = new Live(cluster);
   // A CRD of another version knew none of our rules.
   await cluster.apply(withoutRules(await crd()));
-  await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await cluster.untilCrdsServe();
   await live.create("impossible", 'spec: {bake: "5"}');
   await cluster.apply(await crd());
   await eventually(

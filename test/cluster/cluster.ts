@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, request } from "undici";
 import { stringify } from "yaml";
+import type { Condition } from "../../src/api/kubernetes.ts";
 import { type Binaries, ensureBinaries } from "./binaries.ts";
 import { claimPorts, releasePorts } from "./ports.ts";
 import { type Running, start } from "./processes.ts";
@@ -358,7 +359,15 @@ export class Cluster {
   async applyGatewayApi(): Promise<void> {
     const { code, stderr } = await this.kubectl(["apply", "--server-side", "-f", this.binaries.gatewayApiCrds]);
     if (code !== 0) throw new Error(`The Gateway API's CRDs were not accepted: ${stderr.trim()}`);
-    await this.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+    await this.untilCrdsServe();
+  }
+
+  /** Waits until each definition there is has been established. `kubectl wait` gives up at one that has no conditions yet. */
+  async untilCrdsServe(): Promise<void> {
+    await this.#until("CRDs to be established", async () => {
+      const { code, stdout } = await this.kubectl(["get", "crd", "-o", "json"]);
+      return code === 0 && (JSON.parse(stdout) as { items: Definition[] }).items.every(isEstablished);
+    });
   }
 
   /** Starts Prometheus with targets from `httpSd` URLs; resolves when it answers. */
@@ -414,6 +423,14 @@ export class Cluster {
     releasePorts(this.#ports.splice(0));
     if (this.#options.directory === undefined) rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+interface Definition {
+  readonly status?: { readonly conditions?: readonly Pick<Condition, "type" | "status">[] | null };
+}
+
+function isEstablished({ status }: Definition): boolean {
+  return status?.conditions?.some(({ type, status }) => type === "Established" && status === "True") === true;
 }
 
 /** Runs a program to its end. */

@@ -167,7 +167,7 @@ async function ready(url: string, running: Running, logFile: string): Promise<vo
 export async function applyCrds(cluster: Cluster): Promise<void> {
   const { code, stderr } = await cluster.kubectl(["apply", "-k", join(ROOT, "crds")]);
   if (code !== 0) throw new Error(`The definitions in crds/ were not accepted: ${stderr.trim()}`);
-  await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await cluster.untilCrdsServe();
 }
 
 /** The Gateway that routes name: the stand-in does not read it, people and kubectl do. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { applyCrds } from "../cluster/playground.ts";
 import { blocksIn, fragmentIn, isWhole, PAGES, PARTS } from "./yaml-of.ts";
 
 /**
@@ -17,8 +18,7 @@ let cluster: Cluster;
 beforeAll(async () => {
   cluster = await startCluster();
   await cluster.applyGatewayApi();
-  await cluster.kubectl(["apply", "-k", "crds"]);
-  await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await applyCrds(cluster);
   for (const namespace of new Set(blocks.flatMap(({ text }) => namespacesOf(text))))
     await cluster.kubectl(["create", "ns", namespace]);
 });

@@ -39,7 +39,7 @@ beforeAll(async () => {
   });
   const { code, stderr } = await helm(["install", "zenith", CHART, "-n", "default"], { cluster });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await cluster.untilCrdsServe();
   for (const [name, rules] of Object.entries(USERS)) await cluster.apply(rightsOf(name, rules));
   // The policy is at work once it refuses.
   for (let i = 0; i < 100 && (await make("rollouts-alone", aRollout())).code === 0; i++)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { startOperator } from "../cluster/operator.ts";
+import { applyCrds } from "../cluster/playground.ts";
 import type { Running } from "../cluster/processes.ts";
 
 /** Every sample is accepted as it stands, without a warning, and comes up. */
@@ -15,8 +16,7 @@ let operator: Running | undefined;
 beforeAll(async () => {
   cluster = await startCluster();
   await cluster.applyGatewayApi();
-  await cluster.kubectl(["apply", "-k", "crds"]);
-  await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+  await applyCrds(cluster);
   operator = await startOperator(cluster);
 });
 
