@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { KubeObject } from "../../src/api/kubernetes.ts";
+import { FakeClock } from "../../src/kube/clock.ts";
 import { aPod, bookmark, FACTOR, line, list, ReflectorLab, whole } from "./reflector-lab.ts";
 import { type Answer, eventually, fastClock, json, refusal, saysNothing, stream, text } from "./scripted-server.ts";
 
@@ -107,14 +108,20 @@ describe("Reflector", () => {
 
   test("ends a watch that says nothing, and asks how old the server is before the next", async () => {
     lab.server.play(stream(whole(10, [aPod("a", 5)])), list(10, []), stream([line("DELETED", aPod("a", 12))]));
-    const { store } = lab.run({ idleMs: 2_000 });
+    const clock = new FakeClock();
+    const { store } = lab.run({ idleMs: 2_000 }, lab.server.client({ clock }));
+    await eventually("the whole", () => store.hasSynced());
+    await clock.advance(2_000);
     await eventually("the event after the silence", () => store.size === 0 && store.version() === "12");
     expect(lab.asked().slice(0, 3)).toEqual(["whole", "how old?", "watch from 10"]);
   });
 
   test("takes silence before the first answer for a break, not for a refusal to stream", async () => {
     lab.server.play(saysNothing, stream(whole(10, [aPod("a", 5)])));
-    const { store } = lab.run({ idleMs: 2_000 });
+    const clock = new FakeClock();
+    const { store } = lab.run({ idleMs: 2_000 }, lab.server.client({ clock }));
+    await eventually("asked", () => lab.server.seen.length === 1);
+    await clock.advance(2_000);
     await eventually("synced", () => store.hasSynced());
     expect(lab.asked()).toEqual(["whole", "whole"]);
   });

@@ -147,11 +147,12 @@ export function fastClock(factor: number): Clock {
   return clock;
 }
 
-/** Resolves once the condition holds; fails with `what` after five seconds. */
-export async function eventually(what: string, condition: () => boolean): Promise<void> {
+/** Resolves once the condition holds; fails with `what` when it has not for five seconds, or for as long as is said. */
+export async function eventually(what: string, condition: () => boolean, patienceMs = 5_000): Promise<void> {
   const startMs = systemClock.monotonicMs();
   while (!condition()) {
-    if (systemClock.monotonicMs() - startMs > 5_000) throw new Error(`Still not so after 5 s: ${what}`);
+    if (systemClock.monotonicMs() - startMs > patienceMs)
+      throw new Error(`Still not so after ${patienceMs / 1_000} s: ${what}`);
     await systemClock.sleep(2);
   }
 }

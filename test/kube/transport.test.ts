@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FakeClock } from "../../src/kube/clock.ts";
 import { ApiError, isKind } from "../../src/kube/errors.ts";
 import {
   type Answer,
@@ -92,13 +94,14 @@ describe("ApiClient.request()", () => {
 
   test("repeats a read after a reset, 503 and 502, and gives the answer", async () => {
     server.play(hangUp, refusal(503, "ServiceUnavailable"), text(502, ""), json(200, { ok: 1 }));
-    expect(await server.client({ clock: fastClock(50) }).request(get)).toEqual({ ok: 1 });
+    expect(await server.client({ clock: fastClock(50) }).request({ ...get, timeoutMs: 600_000 })).toEqual({ ok: 1 });
     expect(server.seen).toHaveLength(4);
   });
 
   test("gives up after four tries", async () => {
     server.play(hangUp);
-    expect((await faultOf(server.client({ clock: fastClock(50) }).request(get))).kind).toBe("network");
+    const running = server.client({ clock: fastClock(50) }).request({ ...get, timeoutMs: 600_000 });
+    expect((await faultOf(running)).kind).toBe("network");
     expect(server.seen).toHaveLength(4);
   });
 
@@ -106,7 +109,7 @@ describe("ApiClient.request()", () => {
     server.play(refusal(429, "TooManyRequests", { "retry-after": "2" }), json(200, {}));
     const clock = fastClock(20);
     const startMs = clock.monotonicMs();
-    await server.client({ clock }).request(patch);
+    await server.client({ clock }).request({ ...patch, timeoutMs: 600_000 });
     expect(clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(2_000);
     expect(server.seen).toHaveLength(2);
   });
@@ -156,12 +159,12 @@ describe("ApiClient.request()", () => {
 
   test("reads credentials again after a minute", async () => {
     let reads = 0;
-    const clock = fastClock(1_000);
+    const clock = new FakeClock();
     const client = server.client({ clock, config: () => kubeConfigOf(server.url, `t${reads++}`) });
     server.play(json(200, {}));
     for (const waitMs of [0, 0, 61_000]) {
-      await clock.sleep(waitMs);
-      await client.request({ ...get, timeoutMs: 10_000_000 });
+      clock.freeze(waitMs);
+      await client.request(get);
     }
     const tokens = server.seen.map(({ headers }) => headers.authorization);
     expect(tokens[1]).toBe(tokens[0]);
@@ -253,19 +256,23 @@ describe("ApiClient.stream()", () => {
   });
 
   test("stays open as long as something comes", async () => {
-    const drip: Answer = (response) => {
+    const clock = new FakeClock();
+    let taps: ServerResponse | undefined;
+    server.play((response) => {
       response.writeHead(200, { "content-type": "application/json" });
-      let left = 6;
-      const timer = setInterval(() => {
-        response.write(`${left}\n`);
-        if (--left > 0) return;
-        clearInterval(timer);
-        response.end();
-      }, 40);
-    };
-    const { lines, end } = await linesOf(drip, 150);
-    expect(lines).toHaveLength(6);
-    expect(end).toEqual({ kind: "closed" });
+      taps = response;
+    });
+    const lines: string[] = [];
+    const onLine = (line: Buffer): void => void lines.push(line.toString());
+    const running = server.client({ clock }).stream("/w", {}, onLine, new AbortController().signal, 150);
+    await eventually("asked", () => taps !== undefined);
+    for (let i = 1; i <= 6; i++) {
+      await clock.advance(100);
+      taps?.write(`${i}\n`);
+      await eventually("it has come", () => lines.length === i);
+    }
+    taps?.end();
+    expect(await running).toEqual({ kind: "closed" });
   });
 
   test("ends as aborted when its signal is, also before the headers", async () => {

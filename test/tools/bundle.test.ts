@@ -41,9 +41,8 @@ test("it asks the API server of its kubeconfig", async () => {
   const nowhere = ["--metrics-bind-address=0", "--health-probe-bind-address=0"];
   const operator = spawn(process.execPath, [path, "operator", `--kubeconfig=${kubeconfig}`, ...nowhere]);
   try {
-    await eventually("a watch was asked for", () =>
-      server.seen.some(({ method, path: asked }) => method === "GET" && asked.endsWith("/rollouts")),
-    );
+    const isWatched = () => server.seen.some(({ method, path: to }) => method === "GET" && to.endsWith("/rollouts"));
+    await eventually("a watch was asked for", isWatched, 25_000); // A process starts first.
     expect(server.seen[0]?.headers.authorization).toBe("Bearer secret");
   } finally {
     operator.kill("SIGKILL");

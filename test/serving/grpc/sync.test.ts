@@ -29,11 +29,11 @@ describe("SyncFlags", () => {
     lab.store.put(aFlag("a", { definition: { targeting: forPros } }));
     lab.store.put(aFlag("b"));
     lab.store.put(aFlag("other", { flagSet: "pay" }));
+    await eventually("what was put before is told", () => lab.delivery.last >= 2);
     const stream = client.listen(`${SYNC}/SyncFlags`, {}, "flagSetId=shop");
     await eventually("the first set", () => stream.messages.length === 1);
     expect(Object.keys(setOf(stream.messages[0]).flags)).toEqual(["a", "b"]);
     expect(setOf(stream.messages[0]).flags.a).toEqual(aFlag("a", { definition: { targeting: forPros } }).definition);
-    await eventually("what was put before is told", () => lab.delivery.last >= 2);
     lab.store.put(aFlag("b", { version: "v2" }));
     await eventually("the next set", () => setOf(stream.messages.at(-1)).flags.b?.metadata.version === "v2");
     const { length } = stream.messages;
