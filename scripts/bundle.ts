@@ -15,7 +15,7 @@ import { createRequire as zenithCreateRequire } from "node:module"; const requir
  * What a package offers, cut to what we use of it: a start has to load all of the rest as well, and takes twice as long.
  *
  * - client-node: `KubeConfig` alone, and of what that needs not the API classes, a thousand of them, that it could make.
- * - undici: requests, and the dispatchers that `KubeConfig` and we name; no fetch, no WebSockets, no mocks, no caches.
+ * - undici: requests, and the dispatchers and connections that `KubeConfig` and we name; no fetch, no WebSockets, no mocks, no caches.
  */
 const lean: Plugin = {
   name: "lean",
@@ -40,8 +40,9 @@ import Dispatcher from "undici/lib/dispatcher/dispatcher.js";
 import Agent from "undici/lib/dispatcher/agent.js";
 import ProxyAgent from "undici/lib/dispatcher/proxy-agent.js";
 import api from "undici/lib/api/index.js";
+import buildConnector from "undici/lib/core/connect.js";
 Object.assign(Dispatcher.prototype, api);
-export { Agent, ProxyAgent };
+export { Agent, ProxyAgent, buildConnector };
 export async function request(address, { dispatcher, method = "GET", ...options }) {
   const { origin, pathname, search } = new URL(address);
   return await dispatcher.request({ ...options, method, origin, path: pathname + search });
