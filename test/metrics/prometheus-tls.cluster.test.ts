@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import type { CredentialFiles } from "../../src/metrics/credentials.ts";
 import { PrometheusClient } from "../../src/metrics/prometheus.ts";
 import { ensureBinaries } from "../cluster/binaries.ts";
+import { claimPorts } from "../cluster/ports.ts";
 import { authority, type Issued } from "./certificates.ts";
 
 /** A real Prometheus that speaks https only, and lets nobody in without a certificate of its CA. */
@@ -26,7 +25,7 @@ let nowMs = 0;
 beforeAll(async () => {
   const binaries = await ensureBinaries();
   folder = mkdtempSync(join(tmpdir(), "zenith-prometheus-tls-"));
-  const port = await freePort();
+  const [port = 0] = await claimPorts(1);
   url = `https://127.0.0.1:${port}`;
   file("prometheus.yml", "{}");
   const { cert, key } = ca.issue("prometheus");
@@ -78,14 +77,6 @@ function trusted(): CredentialFiles {
 async function ask(files: CredentialFiles) {
   client ??= new PrometheusClient({ url, nowMs: () => nowMs, ...files });
   return await client.query("vector(1)", Date.now());
-}
-
-async function freePort(): Promise<number> {
-  const server: Server = createServer();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 function unreachable(why: string) {
