@@ -99,6 +99,7 @@ async function run(config: Config, log: Logger, { client, open, asked, signal }:
       ...shell,
       term: () => (config.leaderElect ? elector.term() : undefined),
       watchOfRollouts: caches.watchOfRollouts,
+      toldSinceMs: caches.toldSinceMs,
       onRestoredServer,
       routers,
     }),

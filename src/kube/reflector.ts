@@ -49,6 +49,8 @@ const MOST_LATE_MS = 30_000;
 const EARLY_MS = 5_000;
 /** Bookmarks come about once a minute: who heard nothing for so long may be the only one who thinks that there is a watch. */
 const SILENT_MS = 90_000;
+/** What nobody is told for so long may have taken its time: deadlines begin anew. A watch that is merely cut is back sooner. */
+export const GAP_MS = 10_000;
 const CHANGES = new Set(["ADDED", "MODIFIED", "DELETED"]);
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 
@@ -89,6 +91,9 @@ export class Reflector<T extends KubeObject> {
   /** What the log knows: why there is no watch; undefined while there is one. */
   #told: string | undefined;
   #open = false;
+  /** When the last watch ended, and since when none was missing for long. */
+  #closedMs: number | undefined;
+  #toldSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(client: ApiClient, type: ResourceType, store: Store<T>, options: ReflectorOptions = {}) {
     this.type = type;
@@ -112,6 +117,16 @@ export class Reflector<T extends KubeObject> {
    * Between two numbers something may have been missed: what is known may be old until it is read live. */
   watch(): number | undefined {
     return this.#open && this.lastEventAgeMs() < SILENT_MS ? this.#watches : undefined;
+  }
+
+  /** Since when there is no gap of note in what the watches tell, by the monotonic clock: no earlier than now where there is one. */
+  toldSinceMs(): number {
+    const nowMs = this.#clock.monotonicMs();
+    return this.#open || !this.#isGap(nowMs) ? Math.min(nowMs, this.#toldSinceMs) : nowMs;
+  }
+
+  #isGap(nowMs: number): boolean {
+    return this.#closedMs === undefined || nowMs - this.#closedMs >= GAP_MS;
   }
 
   /** Runs until the signal is aborted.
@@ -158,6 +173,7 @@ export class Reflector<T extends KubeObject> {
       if (error.kind === "notFound" && this.#options.optional === true) this.#absent();
       return { reason: error.kind, error, retryAfterMs: error.retryAfterMs };
     } finally {
+      if (this.#open) this.#closedMs = this.#clock.monotonicMs();
       this.#open = false;
     }
   }
@@ -295,6 +311,8 @@ export class Reflector<T extends KubeObject> {
   #opened(): void {
     if (this.#told !== undefined) this.#options.log?.info({ kind: this.type.kind }, "the watch goes on");
     this.#told = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#isGap(nowMs)) this.#toldSinceMs = nowMs;
     this.#watches++;
     this.#open = true;
   }

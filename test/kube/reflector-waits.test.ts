@@ -83,6 +83,26 @@ describe("Reflector, where there is nothing to watch", () => {
     expect(Math.max(...pauses)).toBeLessThanOrEqual(4_000); // What is back is seen after one of them.
   });
 
+  test("knows since when it is told without a gap: a server that was away begins it anew, a watch that was cut does not", async () => {
+    let nowMs = 1_000;
+    lab.server.play(stream(whole(10, [])));
+    const { reflector } = lab.run({ clock: { ...fastClock(FACTOR), monotonicMs: () => nowMs } });
+    await eventually("the first watch", () => reflector.watch() === 1);
+    const cutFor = async (ms: number) => {
+      lab.server.play(hangUp);
+      lab.server.reset();
+      await eventually("the end of the watch", () => reflector.watch() === undefined);
+      nowMs += ms;
+      const meanwhile = reflector.toldSinceMs();
+      lab.server.play(list(10, []), stream([]));
+      await eventually("the next watch", () => reflector.watch() !== undefined);
+      nowMs += 1_000;
+      return { meanwhile, afterwards: reflector.toldSinceMs() };
+    };
+    expect(await cutFor(9_000)).toEqual({ meanwhile: 1_000, afterwards: 1_000 });
+    expect(await cutFor(60_000)).toEqual({ meanwhile: 71_000, afterwards: 71_000 });
+  });
+
   test("begins its waits anew where a server that was away for long refuses at first", async () => {
     lab.server.play(hangUp);
     const { clock, pauses } = notingClock();

@@ -46,6 +46,8 @@ export interface Caches {
   readonly reflectors: readonly Reflector<KubeObject>[];
   /** Which watch keeps the Rollouts of a namespace current; see `Reflector.watch`. */
   watchOfRollouts(namespace: string): number | undefined;
+  /** Since when they are told without a gap of note; see `Reflector.toldSinceMs`. */
+  toldSinceMs(namespace: string): number;
 }
 
 /** One kind that controllers read, and where it is kept. */
@@ -112,9 +114,11 @@ export function makeCaches(
     scopes.map((scope) => new Reflector<KubeObject>(client, type, store, { ...options, ...own, ...scope })),
   );
   const ofRollouts = reflectors.filter(({ type }) => type === TYPES.rollouts);
+  const of = (namespace: string) => ofRollouts[namespaces.indexOf(namespace)] ?? ofRollouts[0];
   return {
     sources,
     reflectors,
-    watchOfRollouts: (namespace) => (ofRollouts[namespaces.indexOf(namespace)] ?? ofRollouts[0])?.watch(),
+    watchOfRollouts: (namespace) => of(namespace)?.watch(),
+    toldSinceMs: (namespace) => of(namespace)?.toldSinceMs() ?? 0,
   };
 }

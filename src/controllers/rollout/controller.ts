@@ -49,6 +49,8 @@ export interface Shell {
   /** The term for which this process leads; undefined where no other might. */
   readonly term: () => string | undefined;
   readonly watchOfRollouts: CurrencyOptions["watchOfRollouts"];
+  /** Since when the Rollouts of a namespace are told without a gap of note, by the monotonic clock. */
+  readonly toldSinceMs: (namespace: string) => number;
   readonly onRestoredServer: CurrencyOptions["onRestoredServer"];
 }
 
@@ -285,9 +287,16 @@ export class RolloutController {
     const gathered = gather(this.#shell.sources, key, nowMs, metrics, problem, answers);
     if (gathered === undefined) return undefined;
     const contested = optional("contested", this.#contests.view(key));
-    const snapshot = { ...gathered, decidingSinceMs: this.#decidingSinceMs, ...contested };
+    const snapshot = { ...gathered, decidingSinceMs: this.#knowingSinceMs(rollout), ...contested };
     const unusable = this.#preflight.problem(key, examinedOf(rollout, settingsOf(rollout), routesOf(snapshot)), nowMs);
     return unusable === undefined ? snapshot : { ...snapshot, metrics: { ...metrics, source: unusable } };
+  }
+
+  /** By the server's clock; an outage begins it anew. */
+  #knowingSinceMs({ metadata }: Rollout): number {
+    const { clock, now, toldSinceMs } = this.#shell;
+    const forMs = clock.monotonicMs() - toldSinceMs(metadata.namespace ?? "");
+    return Math.max(this.#decidingSinceMs, now() - forMs);
   }
 
   #forget(key: Key): void {

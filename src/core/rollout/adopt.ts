@@ -3,7 +3,7 @@ import type { Situation } from "./decide.ts";
 import { type Lead, leadToDeployment } from "./lead-to-deployment.ts";
 import { ANNOTATION_CHANGED_BY } from "./names.ts";
 import { restingAs } from "./rest.ts";
-import { hasRoutes, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, remainingMs, type Target, untilDeadlineMs } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
 /**
@@ -46,7 +46,7 @@ const GAVE_UP = "gaveUp";
 const GIVING_UP: readonly string[] = ["both", "theirs", "handedOver", "emptied"] satisfies Lead["mark"][];
 
 function scaling(world: World, first: Revision, target: Target, deployment: Deployment): Target {
-  const leftMs = remainingMs(world, "Starting", "scaling", world.settings.progressDeadlineMs);
+  const leftMs = untilDeadlineMs(world, "Starting", "scaling", world.settings.progressDeadlineMs);
   if (leftMs === 0) return gaveUp(world, first, deployment);
   // Nothing of ours is ready any more, and the Deployment's pods still are.
   const unpinned = first.ready === 0 && world.selects !== "author" ? { selects: "author" } : {};

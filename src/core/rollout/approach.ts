@@ -5,7 +5,7 @@ import { contestOf, mayRaise } from "./gates.ts";
 import { CANARY_SERVICE, effectiveMark, writtenMark } from "./marks.ts";
 import { isStranded } from "./return.ts";
 import { killOf } from "./stops.ts";
-import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, heldMs, seenMs, type Target, untilDeadlineMs } from "./target.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -61,7 +61,7 @@ export function takingIn(world: World, target: Target): Target | undefined {
   if (routes.effect.kind !== "pending") return undefined;
   const mark = writtenMark(routes.canaryBp);
   const message = `waiting for the routes to take ${percent(routes.canaryBp)} in: ${routes.effect.message}`;
-  const waiting = { ...target, mark, message, checkAgainInMs: remainingMs(world, "Stepping", mark, TAKE_IN_MS) };
+  const waiting = { ...target, mark, message, checkAgainInMs: untilDeadlineMs(world, "Stepping", mark, TAKE_IN_MS) };
   return isTold(world) ? waiting : { ...waiting, stepChanged: true };
 }
 
@@ -106,7 +106,7 @@ function refused(world: World, target: Target): Target | undefined {
   const { routes, status } = world;
   if (isStranded(world)) return undefined;
   const { effect } = routes;
-  const pending = effect.kind === "pending" && heldMs(world, "Stepping", writtenMark(routes.canaryBp)) >= TAKE_IN_MS;
+  const pending = effect.kind === "pending" && seenMs(world, "Stepping", writtenMark(routes.canaryBp)) >= TAKE_IN_MS;
   const again = status.progress?.mark === REFUSED;
   const restedMs = heldMs(world, "Stepping", REFUSED);
   const over = again && restedMs >= REST_MS && effect.kind === "effective" && routes.state === "rest";

@@ -3,7 +3,7 @@ import { highestWeight } from "../steps.ts";
 import type { Situation } from "./decide.ts";
 import { mayRaise } from "./gates.ts";
 import { effectiveMark, isScaling, scalingMark } from "./marks.ts";
-import { hasRoutes, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, remainingMs, type Target, untilDeadlineMs } from "./target.ts";
 import type { World } from "./world.ts";
 
 /** How many pods a step needs, and whether they are there: capacity comes before traffic. */
@@ -71,7 +71,7 @@ export function capacity(situation: Situation, target: Target): Target | undefin
     message: `waiting for canary pods: ${ready} of ${goal.canary} ready${trouble === undefined ? "" : ` (${trouble})`}`,
     ...(target.stepReady === true // No deadline runs any more: pods tell when they are back.
       ? {}
-      : { checkAgainInMs: remainingMs(world, "Stepping", mark, settings.progressDeadlineMs) }),
+      : { checkAgainInMs: untilDeadlineMs(world, "Stepping", mark, settings.progressDeadlineMs) }),
   };
   return morePods(situation, waiting) ?? waiting;
 }

@@ -15,7 +15,7 @@ import { rollingBack, startRollback } from "./roll-back.ts";
 import { starting } from "./start.ts";
 import { stepping } from "./step.ts";
 import { flagReverted, killedBySwitch } from "./stops.ts";
-import { hasRoutes, heldMs, stageOf, type Target } from "./target.ts";
+import { hasRoutes, heldMs, seenMs, stageOf, type Target } from "./target.ts";
 import { isWaking } from "./wake.ts";
 import type { World } from "./world.ts";
 
@@ -186,7 +186,7 @@ function deadlineMissed({ world }: Situation): Target | undefined {
   const { canary, settings, status, snapshot } = world;
   const revision = status.progress?.canary;
   if (!onTheWay(world) || revision === undefined || status.progress?.stepReady === true) return undefined;
-  if (heldMs(world, "Stepping", scalingMark(status.step?.index ?? 0)) < settings.progressDeadlineMs) return undefined;
+  if (seenMs(world, "Stepping", scalingMark(status.step?.index ?? 0)) < settings.progressDeadlineMs) return undefined;
   const trouble = snapshot.podTrouble[revision];
   const message = `${canary?.ready ?? 0} of ${canary?.size ?? 0} canary pods became ready within the progress deadline${trouble === undefined ? "" : `: ${trouble}`}`;
   return startReturn(world, { revision, reason: "ProgressDeadlineExceeded", message });

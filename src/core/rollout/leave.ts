@@ -4,7 +4,7 @@ import type { Situation } from "./decide.ts";
 import { type Lead, leadToDeployment } from "./lead-to-deployment.ts";
 import { FINALIZER, sameTemplate } from "./names.ts";
 import { canaryOfAuthor } from "./put-back.ts";
-import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, heldMs, remainingMs, seenMs, type Target, untilDeadlineMs } from "./target.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -65,9 +65,9 @@ function unpair(world: World): Target | undefined {
   if (!hasRoutes(routes) || routes.state === "rest") return undefined;
   const toStable = stable === undefined ? {} : { selects: stable.hash, canarySelects: stable.hash };
   // A route that nobody answers for any more must not hold the object for ever.
-  if (heldMs(world, "Leaving", "back") > settings.progressDeadlineMs) return undefined;
+  if (seenMs(world, "Leaving", "back") > settings.progressDeadlineMs) return undefined;
   if (routes.canaryBp > 0 || routes.effect.kind !== "effective" || routes.state === "mixed") {
-    const checkAgainInMs = remainingMs(world, "Leaving", "back", settings.progressDeadlineMs);
+    const checkAgainInMs = untilDeadlineMs(world, "Leaving", "back", settings.progressDeadlineMs);
     return leavingTarget(world, "back", { ...toStable, wish: { kind: "paired", canaryBp: 0 }, checkAgainInMs });
   }
   const waitMs = remainingMs(world, "Leaving", "drained", settings.drainMs);
@@ -82,13 +82,13 @@ function handBack(world: World, deployment: Deployment): Target {
   if (!isUp(world, deployment)) {
     const { stage, mark = "" } = world.status.progress ?? {};
     const isKeeping = stage === "Leaving" && KEEPING.includes(mark) && !selects.startsWith("deployment:");
-    const late = isKeeping || heldMs(world, "Leaving", "handBack") > deadlineMs;
+    const late = isKeeping || seenMs(world, "Leaving", "handBack") > deadlineMs;
     if (late && selects.startsWith("deployment:")) return left(world, handed);
     if (late) return stableAlone(world) ?? left(world, { ...handed, keepPods: true });
     return leavingTarget(world, "handBack", { ...handed, checkAgainInMs: deadlineMs });
   }
   const lead = leadToDeployment(world, "Leaving", replicas);
-  if (lead === undefined || heldMs(world, "Leaving", "both") > deadlineMs) return left(world, handed);
+  if (lead === undefined || seenMs(world, "Leaving", "both") > deadlineMs) return left(world, handed);
   return leavingTarget(world, lead.mark, { ...handed, ...way(lead, deadlineMs) });
 }
 
@@ -105,7 +105,7 @@ function stableAlone(world: World): Target | undefined {
   const others = [...revisions.values()].filter(({ hash, size, pods }) => hash !== stable?.hash && size + pods > 0);
   if (stable === undefined || others.length === 0) return undefined;
   const full = { [stable.hash]: replicas };
-  const leftMs = remainingMs(world, "Leaving", "scaling", settings.progressDeadlineMs);
+  const leftMs = untilDeadlineMs(world, "Leaving", "scaling", settings.progressDeadlineMs);
   if (stable.ready < replicas && leftMs > 0)
     return leavingTarget(world, "scaling", { sizes: full, checkAgainInMs: leftMs });
   const pinned = world.snapshot.service === undefined ? {} : { selects: stable.hash };
@@ -125,7 +125,7 @@ function notAdopted(world: World, { spec, status }: Deployment): Target {
   const free = { deployment: { paused: false } };
   const least = spec.replicas === 0 ? 0 : 1; // Its pods may all have died while ours came up.
   const lead = leadToDeployment(world, "Leaving", Math.max(least, status?.availableReplicas ?? 0));
-  if (lead === undefined || heldMs(world, "Leaving", "both") > deadlineMs) return left(world, free);
+  if (lead === undefined || seenMs(world, "Leaving", "both") > deadlineMs) return left(world, free);
   return leavingTarget(world, lead.mark, { ...free, ...way(lead, deadlineMs) });
 }
 

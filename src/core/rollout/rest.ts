@@ -11,7 +11,7 @@ import { type Because, revertedMessage } from "./return.ts";
 import { startRollback } from "./roll-back.ts";
 import { stepping } from "./step.ts";
 import { killOf } from "./stops.ts";
-import { hasRoutes, heldMs, type Rejection, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, type Rejection, remainingMs, seenMs, type Target, untilDeadlineMs } from "./target.ts";
 import { isWaking } from "./wake.ts";
 import type { Revision, World } from "./world.ts";
 
@@ -64,7 +64,7 @@ function keptBake(situation: Situation): Partial<Target> | undefined {
 function standingStill(world: World): Pick<Target, "mark" | "checkAgainInMs"> | undefined {
   if (world.replicas === 0) return { mark: ZERO };
   if (!isWaking(world)) return undefined;
-  return { mark: WAKING, checkAgainInMs: remainingMs(world, "Resting", WAKING, world.settings.progressDeadlineMs) };
+  return { mark: WAKING, checkAgainInMs: untilDeadlineMs(world, "Resting", WAKING, world.settings.progressDeadlineMs) };
 }
 
 /** The revision before is needed no more. It waits for what was let in to it. */
@@ -89,10 +89,10 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
   });
   const waking = world.status.progress?.mark === ZERO || world.status.progress?.mark === WAKING;
   if (replicas === 0) return hold(ZERO, "ScaledToZero", "a new revision waits until replicas is above 0");
-  if (waking && stable.ready < replicas && heldMs(world, "Resting", WAKING) < settings.progressDeadlineMs)
+  if (waking && stable.ready < replicas && seenMs(world, "Resting", WAKING) < settings.progressDeadlineMs)
     return hold(WAKING, "ScalingStable", `stable comes up first: ${stable.ready} of ${replicas} pods ready`);
   if (stable.ready === 0) {
-    if (heldMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
+    if (seenMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
     return hold("stableDown", "StableDown", "no stable pod is ready; a release has nothing to be compared with");
   }
   const kill = killOf(world);

@@ -1,7 +1,7 @@
 import type { Situation } from "./decide.ts";
 import { leftWhereStuck, replicasThatServe } from "./exchange.ts";
 import { successorOf } from "./successor.ts";
-import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, heldMs, remainingMs, seenMs, type Target, untilDeadlineMs } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
 /**
@@ -36,7 +36,7 @@ export function returning(situation: Situation): Target | undefined {
   const { progress } = status;
   if (progress?.stage !== "Returning" || stable === undefined) return undefined;
   const because = (progress.because ?? { revision: progress.canary ?? "", reason: "Undone", message: "" }) as Because;
-  const successor = successorOf(situation, stable, heldMs(world, "Returning", "stranded"));
+  const successor = successorOf(situation, stable, seenMs(world, "Returning", "stranded"));
   if (successor !== undefined) return replacedBy(world, because, stable, successor);
   return hasRoutes(world.routes) ? returnByRoutes(world, because) : returnBySizes(world, because);
 }
@@ -71,7 +71,7 @@ function unheard(world: World, because: Because, why: string): Target {
   const soonMs = before === "drained" || before === UNHEARD ? 0 : remainingMs(world, "Returning", "back", HEARS_MS);
   if (soonMs > 0) return { ...returnTarget(world, because, "back"), checkAgainInMs: soonMs };
   const target = returnTarget(world, because, before === "drained" ? before : UNHEARD);
-  const leftMs = remainingMs(world, "Returning", target.mark, settings.progressDeadlineMs);
+  const leftMs = untilDeadlineMs(world, "Returning", target.mark, settings.progressDeadlineMs);
   if (leftMs === 0) return returned(world, because);
   return { ...target, message: `${target.message}; waiting for the routes: ${why}`, checkAgainInMs: leftMs };
 }
@@ -80,7 +80,7 @@ function returnBySizes(world: World, because: Because): Target {
   const { stable, canary, settings, selects } = world;
   // Nobody is harmed by a good one: it serves until as much of stable is there as a release may lack.
   const isGood = isBlameless(because) && world.status.progress?.mark !== "pinned";
-  const patienceMs = isGood ? remainingMs(world, "Returning", "back", settings.progressDeadlineMs) : 0;
+  const patienceMs = isGood ? untilDeadlineMs(world, "Returning", "back", settings.progressDeadlineMs) : 0;
   const needed = patienceMs > 0 ? replicasThatServe(world) : Math.ceil(world.replicas / 2);
   const enough = (stable?.ready ?? 0) >= needed || (canary?.ready ?? 0) === 0;
   const target = returnTarget(world, because, enough ? "pinned" : "back");

@@ -2,7 +2,7 @@ import type { Situation } from "./decide.ts";
 import { leftWhereStuck, replicasThatServe } from "./exchange.ts";
 import { type Because, isBlameless, revertedMessage } from "./return.ts";
 import { successorOf } from "./successor.ts";
-import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, heldMs, remainingMs, seenMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
 /**
@@ -25,7 +25,7 @@ export function rollingBack(situation: Situation): Target | undefined {
   const { previous, status } = world;
   const { progress } = status;
   if (progress?.stage !== "RollingBack" || previous === undefined || progress.because === undefined) return undefined;
-  const successor = successorOf(situation, previous, heldMs(world, "RollingBack", "scaling"));
+  const successor = successorOf(situation, previous, seenMs(world, "RollingBack", "scaling"));
   const target = rollbackTarget(world, successor ?? previous, progress.because as Because);
   return successor === undefined ? target : { ...target, sizes: { ...target.sizes, [previous.hash]: 0 } };
 }

@@ -16,7 +16,8 @@ import type { GateView } from "../gates/view.ts";
 export interface Snapshot {
   /** Server time, in milliseconds since the epoch: the API server's clock, advanced by our monotonic one. */
   readonly nowMs: number;
-  /** Since when this process decides, by the same clock: what the one before wrote last, its status need not say. */
+  /** Since when this process decides and is told of what changes, without a gap of note, by the same clock: what the one before
+   * wrote last, its status need not say; and what had a deadline before, nobody could see. */
   readonly decidingSinceMs?: number;
   readonly rollout: Rollout;
   /** The referenced Deployment; undefined where it is missing or none is referenced. */

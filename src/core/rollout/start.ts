@@ -1,6 +1,6 @@
 import type { Situation } from "./decide.ts";
 import { othersToZero, restingAs } from "./rest.ts";
-import { hasRoutes, heldMs, remainingMs, type Target } from "./target.ts";
+import { hasRoutes, remainingMs, seenMs, type Target } from "./target.ts";
 import type { Revision, World } from "./world.ts";
 
 /** The very first revision becomes stable unjudged, as soon as it is ready at full size: the one before, should a second have
@@ -8,7 +8,9 @@ import type { Revision, World } from "./world.ts";
 export function starting({ world }: Situation): Target | undefined {
   const { wanted, stable, replicas, snapshot, settings } = world;
   if (stable !== undefined || wanted === undefined) return undefined;
-  const serving = [...world.revisions.values()].filter(({ ready }) => ready > 0);
+  // An outage may come between what the Service learns of pods and what their ReplicaSet's status does.
+  const leadsTo = (hash: string) => (world.serviceEndpoints.byRevision.get(hash) ?? 0) > 0;
+  const serving = [...world.revisions.values()].filter(({ ready, hash }) => ready > 0 || leadsTo(hash));
   const others = serving.filter(({ hash }) => hash !== wanted.hash);
   const before = others.find(({ ready, size, mark }) => ready >= replicas && size > 0 && mark?.kind !== "rejected");
   const made = wanted.replicaSet ?? (replicas === 0 ? wanted.record : undefined); // No pods are asked for, so none are made.
@@ -19,7 +21,7 @@ export function starting({ world }: Situation): Target | undefined {
     message: `bringing up the first revision ${wanted.hash}: ${wanted.ready} of ${replicas} pods ready`,
     sizes: { ...(others.length > 0 ? {} : othersToZero(world, wanted)), [wanted.hash]: replicas }, // What serves stays.
   };
-  if (heldMs(world, "Starting", "scaling") < settings.progressDeadlineMs)
+  if (seenMs(world, "Starting", "scaling") < settings.progressDeadlineMs)
     return { ...target, checkAgainInMs: settings.progressDeadlineMs };
   const trouble = snapshot.podTrouble[wanted.hash];
   const why = trouble === undefined ? "" : `: ${trouble}`;

@@ -98,6 +98,18 @@ export function remainingMs(world: World, stage: Stage, mark: string, wantedMs: 
   return Math.max(0, wantedMs - heldMs(world, stage, mark));
 }
 
+/** As `heldMs`, as far as this process was there to see it: in an outage of the API server, or while nobody led, nothing that
+ * has a deadline could be done, nor told. */
+export function seenMs(world: World, stage: Stage, mark: string): number {
+  const { decidingSinceMs = Number.NEGATIVE_INFINITY } = world.snapshot;
+  return Math.min(heldMs(world, stage, mark), Math.max(0, world.nowMs - decidingSinceMs));
+}
+
+/** Milliseconds until a deadline that runs with a mark; 0 when it is over. */
+export function untilDeadlineMs(world: World, stage: Stage, mark: string, deadlineMs: number): number {
+  return Math.max(0, deadlineMs - seenMs(world, stage, mark));
+}
+
 /** A time that status holds, in milliseconds since the epoch. */
 export function timeOf(text: string | undefined, otherwise: number): number {
   const ms = text === undefined ? Number.NaN : Date.parse(text);

@@ -1,5 +1,5 @@
 import { WAKING, ZERO } from "./marks.ts";
-import { heldMs } from "./target.ts";
+import { seenMs } from "./target.ts";
 import type { World } from "./world.ts";
 
 /** Whether what rests comes up after `replicas` was 0: a bake stands still until a pod was ready once, within the progress
@@ -8,5 +8,5 @@ export function isWaking(world: World): boolean {
   const { progress } = world.status;
   const slept = progress?.mark === ZERO || progress?.mark === WAKING;
   const comesUp = progress?.stage === "Resting" && world.replicas > 0 && world.stable?.ready === 0;
-  return slept && comesUp && heldMs(world, "Resting", WAKING) < world.settings.progressDeadlineMs;
+  return slept && comesUp && seenMs(world, "Resting", WAKING) < world.settings.progressDeadlineMs;
 }

@@ -22,6 +22,9 @@ let lines: Record<string, unknown>[];
 let trips: Set<string>;
 let tries: number;
 let version: number;
+let nowMs: number;
+/** For how long the watches have told of everything. */
+let toldForMs: number;
 let statuses: Map<string, Rollout["status"]>;
 
 beforeEach(async () => {
@@ -32,6 +35,8 @@ beforeEach(async () => {
   trips = new Set();
   tries = 0;
   version = 1_000;
+  nowMs = 1_800_000_000_000;
+  toldForMs = 3_600_000;
   statuses = new Map();
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const resources = new Resources(client);
@@ -42,11 +47,12 @@ beforeEach(async () => {
     metrics: undefined,
     events: new EventRecorder(resources, "test"),
     clock: systemClock,
-    now: () => 1_800_000_000_000,
+    now: () => nowMs,
     log,
     concurrency: 1,
     term: () => undefined,
     watchOfRollouts: () => 1,
+    toldSinceMs: () => systemClock.monotonicMs() - toldForMs,
     onRestoredServer: () => undefined,
   });
   serve();
@@ -168,6 +174,19 @@ describe("RolloutController", () => {
     const known = sources.rollouts.get("shop", "web") as Rollout;
     sources.rollouts.set(atVersion({ ...known, spec: { ...known.spec, bake: "10m" } }, ++version));
     await eventually("going on", () => statuses.get("web")?.phase === "Pending");
+  });
+
+  test.each([
+    ["is over after its time", 3_600_000, "Failed"],
+    ["is not over where most of its time was an outage", 60_000, "Pending"],
+  ])("a deadline %s", async (_what, ms, phase) => {
+    toldForMs = ms;
+    const progress = { stage: "Starting", mark: "scaling", markSince: new Date(nowMs).toISOString() } as const;
+    controller.start();
+    nowMs += 900_000;
+    sources.rollouts.set({ ...aRollout("web", 10), status: { progress } });
+    await eventually("its status", () => statuses.get("web")?.phase !== undefined);
+    expect(statuses.get("web")?.phase).toBe(phase);
   });
 
   test("writes nothing on a Rollout that has changed meanwhile, and goes on when the cache shows the change", async () => {

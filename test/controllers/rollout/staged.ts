@@ -110,6 +110,7 @@ export async function staged(play: Play): Promise<Staged> {
     concurrency: 1,
     term: () => undefined,
     watchOfRollouts: () => 1,
+    toldSinceMs: () => Number.NEGATIVE_INFINITY,
     onRestoredServer: () => undefined,
   });
   const rollout = () => sources.rollouts.get("shop", "web") as Rollout;

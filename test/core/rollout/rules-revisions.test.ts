@@ -267,4 +267,48 @@ describe("rule 7: deadlines", () => {
     ]);
     expect(play.sizes).toEqual({ v2: 4 });
   });
+
+  describe("after an outage, in which nothing could be done nor told,", () => {
+    /** Nobody decides for ten minutes; then a process does that knows what it has been told since. */
+    const afterAnOutage = (play: Play): Play => {
+      play.nowMs += 600_000;
+      play.restart();
+      play.decidingSinceMs = play.nowMs;
+      return play.forget();
+    };
+    const waitingForPods = (): Play => {
+      const play = atRest();
+      play.ready("v2", 0);
+      play.deploy("v2");
+      return play.run(({ reason }) => reason === "CanaryNotReady");
+    };
+
+    test("a canary whose pods come up then is not rejected", () => {
+      const play = afterAnOutage(waitingForPods()).forMs(60_000);
+      play.ready("v2");
+      play.until("Healthy").settles();
+      expect(play.sizes).toEqual({ v2: 4 });
+    });
+
+    test("one whose pods never come up is, a whole deadline later", () => {
+      const play = afterAnOutage(waitingForPods()).until("Reverted", "ProgressDeadlineExceeded");
+      expect(play.story.at(-1)).toBe("10:00 → Reverted ProgressDeadlineExceeded");
+    });
+
+    test("a stable that is not ready yet is not replaced", () => {
+      const play = atRest();
+      play.ready("v1", 0);
+      play.deploy("v2");
+      play.run(({ reason }) => reason === "StableDown");
+      afterAnOutage(play).forMs(60_000);
+      expect([play.phase, play.reason]).toEqual(["Progressing", "StableDown"]);
+    });
+
+    test("a first revision that is not ready yet has not failed", () => {
+      const play = new Play();
+      play.ready("v1", 0);
+      play.run(({ phase }) => phase === "Pending");
+      expect(afterAnOutage(play).forMs(60_000).phase).toBe("Pending");
+    });
+  });
 });
