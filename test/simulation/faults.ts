@@ -1,5 +1,6 @@
 import type { Kind } from "./cluster/api-server.ts";
 import type { Caches } from "./cluster/caches.ts";
+import { OPERATOR } from "./operator.ts";
 import type { World } from "./world.ts";
 
 /** What may go wrong with one write: decided as it is sent. */
@@ -19,6 +20,46 @@ export type Happenings<W> = Readonly<Record<string, Happening<W>>>;
 /** A world with an operator that watches it. */
 export interface Operated extends World {
   readonly operator: { readonly caches: Caches | undefined; crash(why: string, downMs: number): void };
+}
+
+/** What befalls any operator, and every tool and person beside it. */
+export const API_SERVER_DOWN = "apiServerDown";
+/** A leader that cannot renew its Lease for so long ends. */
+const LEASE_LOST_MS = [8_000, 12_000] as const;
+/** Faults stop soon after it: nothing may begin later. */
+const LAST_S = 580;
+
+export const OUTAGE: Happenings<Operated> = {
+  [API_SERVER_DOWN]: (world) => {
+    const { api, rng } = world;
+    const forMs = rng.chance(0.5) ? rng.int(10_000, 60_000) : rng.int(60_000, 720_000);
+    if (!rng.chance(0.3) || world.agenda.seconds > LAST_S) return goDown(world, forMs);
+    // With the answer to a write, where one comes soon.
+    let isUp = true;
+    const begin = () => {
+      if (isUp) goDown(world, forMs);
+      isUp = false;
+    };
+    api.onCommit(({ actor }) => {
+      if (actor === OPERATOR) begin();
+    });
+    world.agenda.after(rng.int(1_000, 10_000), begin);
+  },
+};
+
+/** Nothing is answered and no watch tells anything; pods, proxies and Prometheus go on. An operator that leads by a Lease ends,
+ * as it cannot renew it, and starts again once that has run out; another one waits. */
+function goDown({ api, operator, agenda, rng, story }: Operated, forMs: number): undefined {
+  story.tell("API server", `down for ${forMs / 1_000} s`);
+  api.goDown(forMs, rng.int(0, 20_000));
+  operator.caches?.cut();
+  agenda.after(forMs, () => story.tell("API server", "answers again"));
+  if (rng.chance(0.3)) return; // It has no Lease.
+  const endsMs = rng.int(...LEASE_LOST_MS);
+  agenda.after(endsMs, () => {
+    if (operator.caches !== undefined && api.isDown)
+      operator.crash("the Lease was lost", forMs - endsMs + rng.int(500, 25_000));
+  });
 }
 
 /** What befalls any operator: its watches are late or lose something, and its process ends. */

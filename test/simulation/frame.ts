@@ -1,4 +1,5 @@
-import { type Happenings, isWriteFault, TWO_LEADERS, type WriteFault } from "./faults.ts";
+import { isKind } from "../../src/kube/errors.ts";
+import { API_SERVER_DOWN, type Happenings, isWriteFault, TWO_LEADERS, type WriteFault } from "./faults.ts";
 import type { World } from "./world.ts";
 
 export interface Violation {
@@ -91,6 +92,7 @@ export class Frame<W extends World> {
     const { world, ledger, begin, end } = this.#part;
     begin();
     await this.#until(world.agenda.nowMs + FAULTS_MS);
+    if (world.api.isDown) await this.#until(world.api.upAtMs); // None is cut short.
     if (ledger.violations.length === 0) await this.#settle();
     return {
       seed: this.#seed,
@@ -128,7 +130,13 @@ export class Frame<W extends World> {
     const { world, happenings, ledger } = this.#part;
     const { stage } = world;
     world.story.tell("—", name);
-    if (happenings[name]?.(world) === false) return;
+    try {
+      if (happenings[name]?.(world) === false) return;
+    } catch (error) {
+      if (!isKind(error, "network")) throw error;
+      world.api.whenUp(() => this.happen(name)); // Whoever is not answered tries again.
+      return;
+    }
     ledger.onHappening?.(name);
     this.#meet(name, stage);
   }
@@ -201,12 +209,19 @@ export function goalOf(seed: number, names: readonly string[], stages: readonly 
   return { name: names[cell % names.length] ?? "", stage: stages[Math.floor(cell / names.length)] ?? "" };
 }
 
-/** Every eighth seed meets two leaders at once as well, in one stage after the other. It came later than the table: of all
- * other seeds, the kept ones among them, the stories stay what they were. */
-export function twoLeadersOf(seed: number, stages: readonly string[]): Goal[] {
-  if (seed % 8 !== 5) return [];
-  return [{ name: TWO_LEADERS, stage: stages[Math.floor(seed / 8) % stages.length] ?? "" }];
+/** Every eighth seed meets two leaders at once as well, and every eleventh an API server that is down, in one stage after the
+ * other. They came later than the table: of all other seeds, the kept ones among them, the stories stay what they were. */
+export function laterGoalsOf(seed: number, stages: readonly string[]): Goal[] {
+  return LATER.filter(({ every, at }) => seed % every === at).map(({ name, every }) => ({
+    name,
+    stage: stages[Math.floor(seed / every) % stages.length] ?? "",
+  }));
 }
+
+const LATER = [
+  { name: TWO_LEADERS, every: 8, at: 5 },
+  { name: API_SERVER_DOWN, every: 11, at: 8 },
+];
 
 /** The first of so many seeds that breaks an invariant. */
 export async function firstBroken(

@@ -39,7 +39,7 @@ export const HAPPENINGS: Happenings<Simulation> = {
         spec: { scaleTargetRef: { kind: "Rollout", name: "web" }, maxReplicas: 8 },
       } as HorizontalPodAutoscaler);
     }
-    for (let i = 0; i < 3; i++) sim.agenda.after(i * 15_000, () => sim.edit("autoscaler", { replicas: rng.int(1, 8) }));
+    for (let i = 0; i < 3; i++) sim.later(i * 15_000, () => sim.edit("autoscaler", { replicas: rng.int(1, 8) }));
   },
   newVersion: (sim) => sim.wantVersion(sim.rng.int(2, VERSIONS)) as undefined,
   undo: (sim) => {
@@ -49,11 +49,11 @@ export const HAPPENINGS: Happenings<Simulation> = {
   abort: (sim) => sim.request("abort") as undefined,
   pause: (sim) => {
     sim.request("pause");
-    sim.agenda.after(sim.rng.int(5_000, 120_000), () => sim.request("resume"));
+    sim.later(sim.rng.int(5_000, 120_000), () => sim.request("resume"));
   },
   specPaused: (sim) => {
     sim.edit("person", { paused: true });
-    sim.agenda.after(sim.rng.int(5_000, 120_000), () => sim.edit("person", { paused: false }));
+    sim.later(sim.rng.int(5_000, 120_000), () => sim.edit("person", { paused: false }));
   },
   promote: (sim) => sim.request("promote") as undefined,
   promoteFull: (sim) => sim.request("promote:full") as undefined,
@@ -63,7 +63,7 @@ export const HAPPENINGS: Happenings<Simulation> = {
   scaleToZero: (sim) => {
     const before = sim.rollout?.spec.replicas ?? 1;
     sim.edit("person", { replicas: 0 });
-    sim.agenda.after(sim.rng.int(5_000, 90_000), () => sim.edit("person", { replicas: Math.max(1, before) }));
+    sim.later(sim.rng.int(5_000, 90_000), () => sim.edit("person", { replicas: Math.max(1, before) }));
   },
   editSteps: (sim) => {
     const { strategy } = sim.git.rollout.spec;
@@ -92,7 +92,7 @@ export const HAPPENINGS: Happenings<Simulation> = {
   deleteCanaryService: (sim) => deletedForAWhile(sim, "Service", "web-canary"),
   deleteRoute: (sim) => deletedForAWhile(sim, "HTTPRoute", "web"),
   gitInsists: (sim) => {
-    for (let i = 0; i < 12; i++) sim.agenda.after(i * 10_000, () => sim.apply("Service", "HTTPRoute", "GRPCRoute"));
+    for (let i = 0; i < 12; i++) sim.later(i * 10_000, () => sim.apply("Service", "HTTPRoute", "GRPCRoute"));
   },
   deleteRollout: (sim) => {
     if (sim.rollout === undefined) return false;
@@ -106,7 +106,7 @@ function deletedForAWhile(sim: Simulation, kind: string, name: string): undefine
   const object = sim.api.find(kind, name);
   if (object === undefined) return false;
   sim.api.delete("person", sim.refOf(object));
-  sim.agenda.after(sim.rng.int(500, 40_000), () => sim.apply(kind));
+  sim.later(sim.rng.int(500, 40_000), () => sim.apply(kind));
 }
 
 export const NAMES: readonly string[] = [...WRITE_FAULTS, ...Object.keys(HAPPENINGS)];

@@ -31,6 +31,8 @@ export interface Pass {
   readonly plan: RolloutPlan;
   readonly process: number;
   readonly memory: AnalysisMemory | undefined;
+  /** Whether a watch told of Rollouts as it was made. */
+  readonly watched: boolean;
 }
 
 export interface Hooks {
@@ -43,6 +45,10 @@ export interface Hooks {
   readonly plan: typeof planRollout;
   /** What of a write of status is really sent. */
   readonly send: (operations: readonly JsonPatchOperation[]) => readonly JsonPatchOperation[];
+  /** Whether a Rollout of which something may have been missed is read live before anything is written. */
+  readonly readsLive: boolean;
+  /** Whether a request that nobody answers is sent until somebody does. */
+  readonly insists: boolean;
 }
 
 /** One process of the operator: the real plan, within a shell that gathers and acts as the real one does. */
@@ -90,6 +96,14 @@ export class Operator {
 
   /** A new process: lists, then looks at every Rollout. */
   start(): void {
+    const before = this.#process;
+    const list = () => {
+      if (before === this.#process) this.#begin();
+    };
+    this.#api.whenUp(list, () => this.#rng.int(500, 20_000));
+  }
+
+  #begin(): void {
     this.#process++;
     this.#startedMs = this.#agenda.nowMs;
     this.caches = new Caches(this.#agenda, this.#api, this.#rng.fork(), () => this.#enqueue());
@@ -187,9 +201,15 @@ export class Operator {
     const metrics = { source: { kind: "ready" as const }, readings, ...(memory === undefined ? {} : { memory }) };
     const gathered = gather(caches.sources, KEY, nowMs, metrics, undefined);
     if (gathered === undefined) return;
-    const snapshot = { ...gathered, decidingSinceMs: this.#startedMs };
+    const snapshot = { ...gathered, decidingSinceMs: Math.max(this.#startedMs, caches.toldSinceMs) };
     const plan = this.#hooks.plan(snapshot, routers as Routers);
-    const pass: Pass = { snapshot, plan, process: this.#process, memory };
+    const pass: Pass = {
+      snapshot,
+      plan,
+      process: this.#process,
+      memory,
+      watched: caches.watchOfRollouts !== undefined,
+    };
     this.#hooks.onPass(pass);
     let isSound = false;
     try {
@@ -198,6 +218,7 @@ export class Operator {
       isSound = true;
       const patienceMs = this.#patienceMs(plan);
       const error = yield* this.#act(patienceMs > 0 ? { ...pass, plan: withoutStatus(plan) } : pass);
+      if (this.isLate(pass)) return; // Nor does it wake another.
       if (error !== undefined) {
         if (isKind(error, "conflict")) isSound = false;
         if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed = undefined;
@@ -222,8 +243,9 @@ export class Operator {
   /** After a start, a gap in the watch or a conflict the Rollout is read live before anything is written. */
   *#isCurrent(caches: Caches, { rollout }: Snapshot): Generator<number, boolean> {
     const watch = caches.watchOfRollouts;
-    if (watch !== undefined && this.#confirmed === watch) return true;
+    if ((watch !== undefined && this.#confirmed === watch) || !this.#hooks.readsLive) return true;
     yield this.#rng.int(2, 20);
+    yield* this.#reach();
     const live = this.#api.find("Rollout", rollout.metadata.name);
     if (live === undefined) return false;
     const version = live.metadata.resourceVersion ?? "0";
@@ -291,6 +313,7 @@ export class Operator {
     write: Write | "status",
     send: () => KubeObject | undefined,
   ): Generator<number, KubeObject | undefined> {
+    yield* this.#reach();
     const fault = this.isLate(pass) ? undefined : this.#hooks.fault();
     if (fault === "twoLeaders") {
       this.#fallAsleep();
@@ -310,13 +333,19 @@ export class Operator {
       this.#hooks.onWrite(pass, write, "failed");
       throw error;
     }
-    this.#hooks.onWrite(pass, write, fault === "errorAfter" ? "unanswered" : "done");
+    const isUnanswered = fault === "errorAfter" || this.#api.isDown; // It went with the answer.
+    this.#hooks.onWrite(pass, write, isUnanswered ? "unanswered" : "done");
     if (fault === "crashAfter") {
       this.crash(fault, this.#rng.int(500, 20_000));
       yield 0;
     }
-    if (fault === "errorAfter") throw refuse("timeout", "no answer came");
+    if (isUnanswered) throw refuse("timeout", "no answer came");
     return object;
+  }
+
+  *#reach(): Generator<number, void> {
+    while (this.#hooks.insists && this.#api.isDown) yield 1_000;
+    this.#api.reach();
   }
 
   /** Another leads, and knows nothing of what is left of this pass. */

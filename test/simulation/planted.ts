@@ -167,6 +167,9 @@ export const PLANTED: readonly Planted[] = [
     name: "status is written without a resourceVersion",
     send: (operations) => operations.filter(({ path }) => path !== "/metadata/resourceVersion"),
   },
+  { name: "what was refused in an outage is sent until it is answered", insists: true },
+  { name: "what a watch missed is not read before anything moves", readsLive: false },
+  shows("a deadline runs on in an outage", ({ decidingSinceMs: _told, ...snapshot }) => snapshot),
 ];
 
 /** Where the search of a test begins: the seeds that found the slower ones last. Should they find them no more, others do. */

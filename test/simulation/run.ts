@@ -1,7 +1,7 @@
 import type { JsonPatchOperation } from "../../src/api/kubernetes.ts";
 import type { planRollout } from "../../src/core/rollout/plan.ts";
-import { WRITE_FAULTS } from "./faults.ts";
-import { Frame, type Goal, goalOf, type Outcome, twoLeadersOf } from "./frame.ts";
+import { OUTAGE, WRITE_FAULTS } from "./faults.ts";
+import { Frame, type Goal, goalOf, laterGoalsOf, type Outcome } from "./frame.ts";
 import { HAPPENINGS, NAMES, STAGES } from "./happenings.ts";
 import { Ledger } from "./invariants/ledger.ts";
 import { settled } from "./invariants/settled.ts";
@@ -14,6 +14,9 @@ export interface Mistake {
   readonly plan?: typeof planRollout;
   /** Of a write of status. */
   readonly send?: (operations: readonly JsonPatchOperation[]) => readonly JsonPatchOperation[];
+  /** Of how the operator asks the API server: see `Hooks`. */
+  readonly readsLive?: boolean;
+  readonly insists?: boolean;
 }
 
 /** Plays one seed from beginning to end. */
@@ -44,7 +47,7 @@ class Run {
     const first = goalOf(seed, NAMES, STAGES);
     this.#sim = new Simulation(seed, hooks, first.stage === "Leaving");
     this.#ledger = new Ledger(this.#sim);
-    this.#goals = [...this.#draw(first), ...this.#twoLeaders(seed)];
+    this.#goals = [...this.#draw(first), ...this.#later(seed)];
     this.#frame = this.#framed(seed);
     this.#sim.api.onCommit(({ object, actor, type }) => {
       if (actor === OPERATOR) this.#frame.wrote();
@@ -64,7 +67,7 @@ class Run {
     return new Frame<Simulation>(seed, {
       world: sim,
       ledger: this.#ledger,
-      happenings: HAPPENINGS,
+      happenings: { ...HAPPENINGS, ...OUTAGE },
       goals: this.#goals,
       tempo: {
         likely: (stage) => (sim.rollout === undefined ? 0 : isLeaving(stage) ? 1 : lasts(stage) ? 0.4 : 0.8),
@@ -100,44 +103,44 @@ class Run {
   }
 
   /** Only what is deleted leaves. */
-  #twoLeaders(seed: number): Goal[] {
-    const goals = twoLeadersOf(seed, STAGES);
+  #later(seed: number): Goal[] {
+    const goals = laterGoalsOf(seed, STAGES);
     const isLeaving = goals.some(({ stage }) => stage === "Leaving");
     return isLeaving ? [{ name: "deleteRollout", stage: "Stepping" }, ...goals] : goals;
   }
 
   /** New versions, and what leads to the stage in which something is to happen. */
   #script(): void {
-    const { agenda, rng, health } = this.#sim;
+    const { rng, health } = this.#sim;
     const goals = new Set(this.#goals.map(({ stage }) => stage));
     const second = image(2);
     const wanted = goals.has("Returning") ? rng.chance(0.6) : false;
     if (wanted) health[second] = { comesUp: "soon", errorRate: 0.3 };
     else if (goals.has("HandingOver") || goals.has("RollingBack"))
       health[second] = { comesUp: "soon", errorRate: 0.001 };
-    agenda.after(rng.int(20_000, 60_000), () => this.#sim.wantVersion(2));
+    this.#sim.later(rng.int(20_000, 60_000), () => this.#sim.wantVersion(2));
     if (goals.has("Returning") && !wanted) this.#frame.aim({ name: "abort", stage: "Stepping" });
     if (goals.has("RollingBack") || goals.has("HandingOver")) {
-      agenda.after(rng.int(70_000, 120_000), () => this.#sim.request("promote:full"));
+      this.#sim.later(rng.int(70_000, 120_000), () => this.#sim.request("promote:full"));
       if (goals.has("RollingBack")) this.#rollBackOnceBaking();
     }
-    if (rng.chance(0.4)) agenda.after(rng.int(60_000, 400_000), () => this.#sim.wantVersion(rng.int(1, 4)));
+    if (rng.chance(0.4)) this.#sim.later(rng.int(60_000, 400_000), () => this.#sim.wantVersion(rng.int(1, 4)));
     this.#frame.temptOften(10_000);
   }
 
   #rollBackOnceBaking(): void {
-    const { agenda, rng } = this.#sim;
+    const { rng } = this.#sim;
     const look = () => {
       if (!this.#frame.isFaulty) return;
       const { rollout } = this.#sim;
       if (rollout?.status?.bake === undefined || rollout.status.progress?.stage !== "Resting") {
-        agenda.after(5_000, look);
+        this.#sim.later(5_000, look);
         return;
       }
       if (rng.chance(0.5)) this.#sim.request("rollback");
       else this.#frame.happen("turnsBad");
     };
-    agenda.after(30_000, look);
+    this.#sim.later(30_000, look);
   }
 
   #calm(): void {

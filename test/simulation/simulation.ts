@@ -49,6 +49,8 @@ export class Simulation extends World {
       onCrash: () => {},
       plan: planRollout,
       send: (operations) => operations,
+      readsLive: true,
+      insists: false,
     };
     this.operator = new Operator({
       agenda,

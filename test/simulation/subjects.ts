@@ -1,4 +1,4 @@
-import { TWO_LEADERS } from "./faults.ts";
+import { API_SERVER_DOWN, TWO_LEADERS } from "./faults.ts";
 import { FLAG_NAMES, FLAG_STAGES } from "./flags/happenings.ts";
 import { PLANTED_IN_FLAGS } from "./flags/planted.ts";
 import { playFlag } from "./flags/run.ts";
@@ -23,7 +23,7 @@ export type SubjectName = "rollouts" | "flags";
 
 export const SUBJECTS: Readonly<Record<SubjectName, Subject>> = {
   rollouts: {
-    names: [...NAMES, TWO_LEADERS],
+    names: [...NAMES, TWO_LEADERS, API_SERVER_DOWN],
     stages: STAGES,
     impossible: ["deleteCanaryService × Starting"], // It is made for the first canary.
     kept: new URL("kept-seeds.json", import.meta.url),
@@ -31,7 +31,7 @@ export const SUBJECTS: Readonly<Record<SubjectName, Subject>> = {
     planted: PLANTED.map(({ name, ...mistake }) => ({ name, play: (seed) => play(seed, mistake) })),
   },
   flags: {
-    names: [...FLAG_NAMES, TWO_LEADERS],
+    names: [...FLAG_NAMES, TWO_LEADERS, API_SERVER_DOWN],
     stages: FLAG_STAGES,
     impossible: ["statusLost × Starting", "othersWriteStatus × Starting"], // There is none yet.
     kept: new URL("flags/kept-seeds.json", import.meta.url),

@@ -22,6 +22,11 @@ export class World {
     this.rng = rngOf(seed);
   }
 
+  /** People and tools do something after a while; where nobody answers them then, once the API server does. */
+  later(delayMs: number, run: () => void): void {
+    this.agenda.after(delayMs, () => this.api.whenUp(run));
+  }
+
   /** A person asks for something, as the command line does: an abort that waits is not overwritten.
    * @param hash of what the person sees, and means */
   protected ask(object: Asked, verb: string, hash: string): void {

@@ -25,6 +25,9 @@ export class ApiServer {
   readonly #listeners: ((commit: Commit) => void)[] = [];
   #version = 1_000;
   #uid = 0;
+  #upAtMs = 0;
+  /** How long after an outage the controller manager is at work again: it has lost its Lease, starts anew, and lists. */
+  managerLateMs = 0;
 
   constructor(agenda: Agenda) {
     this.#agenda = agenda;
@@ -32,6 +35,33 @@ export class ApiServer {
 
   get version(): string {
     return String(this.#version);
+  }
+
+  get isDown(): boolean {
+    return this.#agenda.nowMs < this.#upAtMs;
+  }
+
+  /** When it is there again. */
+  get upAtMs(): number {
+    return this.#upAtMs;
+  }
+
+  /** Nobody reaches it for a while: whatever is asked of it is refused. */
+  goDown(forMs: number, managerLateMs: number): void {
+    this.managerLateMs = managerLateMs;
+    this.#upAtMs = Math.max(this.#upAtMs, this.#agenda.nowMs + forMs);
+  }
+
+  /** Does something now, or once the server is there again: whoever needs it tries until it answers.
+   * @param late how many milliseconds later the first try comes that is answered; drawn only by who has to wait */
+  whenUp(run: () => void, late: () => number = () => 0): void {
+    if (this.isDown) this.#agenda.after(this.#upAtMs - this.#agenda.nowMs + late(), () => this.whenUp(run, late));
+    else run();
+  }
+
+  /** @throws ApiError where nobody answers */
+  reach(): void {
+    if (this.isDown) throw refuse("network", "connect ECONNREFUSED");
   }
 
   /** Tells of every change, in order, at the moment at which it is accepted. */
@@ -54,6 +84,7 @@ export class ApiServer {
   }
 
   create(actor: string, given: KubeObject): KubeObject {
+    this.reach();
     if (this.find(given.kind, given.metadata.name) !== undefined)
       throw refuse("exists", `${given.kind} "${given.metadata.name}" already exists`);
     const uid = `uid-${++this.#uid}`;
@@ -61,13 +92,13 @@ export class ApiServer {
     const metadata = { ...given.metadata, uid, creationTimestamp, generation: 1, resourceVersion: this.#next() };
     const object = defaulted({ ...given, metadata });
     this.#commit({ type: "added", object, old: undefined, actor, atMs: this.#agenda.nowMs });
-    for (const owner of metadata.ownerReferences ?? [])
-      if (!this.#uids().has(owner.uid)) this.#agenda.after(300, () => this.#collect(owner.uid)); // Born after its owner went.
+    for (const owner of metadata.ownerReferences ?? []) if (!this.#uids().has(owner.uid)) this.#collectLater(owner.uid); // Born after its owner went.
     return object;
   }
 
   /** A JSON patch; of the main resource it leaves status alone, and of status all else. */
   patch(actor: string, ref: ObjectRef, operations: readonly JsonPatchOperation[], subresource?: "status"): KubeObject {
+    this.reach();
     const old = this.get(ref);
     const guard = operations.find(({ path }) => path === "/metadata/resourceVersion");
     if (guard !== undefined && "value" in guard && guard.value !== old.metadata.resourceVersion)
@@ -77,11 +108,13 @@ export class ApiServer {
 
   /** Changes an object by a function, as one who has just read it: controllers and people of the simulation write so. */
   change<T extends KubeObject>(actor: string, old: T, next: T, subresource?: "status"): T {
+    this.reach();
     return this.#update(actor, this.find(old.kind, old.metadata.name) ?? old, next, subresource) as T;
   }
 
   /** A merge patch (RFC 7386). */
   merge(actor: string, ref: ObjectRef, patch: unknown): KubeObject {
+    this.reach();
     const old = this.get(ref);
     return this.#update(actor, old, mergePatch(old, patch) as KubeObject);
   }
@@ -91,6 +124,7 @@ export class ApiServer {
     ref: ObjectRef,
     precondition: { readonly uid?: string; readonly resourceVersion?: string } = {},
   ) {
+    this.reach();
     const old = this.get(ref);
     const { uid, resourceVersion } = precondition;
     if (uid !== undefined && uid !== old.metadata.uid) throw refuse("conflict", `uid of ${ref.name} is another`);
@@ -123,7 +157,11 @@ export class ApiServer {
   #remove(actor: string, object: KubeObject, old = object): void {
     const metadata = { ...object.metadata, resourceVersion: this.#next() };
     this.#commit({ type: "deleted", object: { ...object, metadata }, old, actor, atMs: this.#agenda.nowMs });
-    this.#agenda.after(300, () => this.#collect(object.metadata.uid ?? ""));
+    this.#collectLater(object.metadata.uid ?? "");
+  }
+
+  #collectLater(uid: string): void {
+    this.#agenda.after(300, () => this.whenUp(() => this.#collect(uid)));
   }
 
   /** What has lost all its owners goes; what has one left loses the reference. */

@@ -10,6 +10,7 @@ import {
   type Sources,
 } from "../../../src/controllers/rollout/sources.ts";
 import { LABEL_ROLLOUT } from "../../../src/core/rollout/names.ts";
+import { GAP_MS } from "../../../src/kube/reflector.ts";
 import { Store } from "../../../src/kube/store.ts";
 import type { Agenda } from "../agenda.ts";
 import type { Rng } from "../rng.ts";
@@ -26,6 +27,7 @@ export class Caches {
   readonly #onChange: () => void;
   #open = true;
   #watch = 1;
+  #toldSinceMs: number;
 
   /** @param watched the stores that are filled, by kind: those of Rollouts unless said */
   constructor(agenda: Agenda, api: ApiServer, rng: Rng, onChange: () => void, watched = storesOf) {
@@ -35,11 +37,15 @@ export class Caches {
     this.#onChange = onChange;
     this.sources = newSources();
     this.#stores = watched(this.sources);
+    this.#toldSinceMs = agenda.nowMs;
     for (const [kind, store] of this.#stores) {
-      this.#lanes.set(kind, { waiting: [], heldUntilMs: 0, losing: false, dueMs: 0 });
+      this.#lanes.set(kind, { waiting: [], heldUntilMs: 0, losing: false, lostMs: 0, dueMs: 0 });
       store.replace(api.list(kind), api.version); // First lists are consistent reads.
     }
   }
+
+  /** A reflector asks again every few seconds. */
+  readonly #reconnectMs = () => this.#rng.int(0, 8_000);
 
   /** The process is gone: nothing is told any more. */
   close(): void {
@@ -66,19 +72,38 @@ export class Caches {
     const lane = this.#lanes.get(kind);
     if (lane === undefined || lane.losing) return;
     lane.losing = true;
+    lane.lostMs = this.#agenda.nowMs;
     lane.waiting = [];
-    this.#agenda.after(forMs, () => {
-      lane.losing = false;
-      if (!this.#open) return;
-      if (kind === "Rollout") this.#watch++;
-      this.#stores.get(kind)?.replace(this.#api.list(kind), this.#api.version);
-      this.#onChange();
-    });
+    this.#agenda.after(forMs, () => this.#api.whenUp(() => this.#listAnew(kind, lane), this.#reconnectMs));
+  }
+
+  /** The API server goes: each watch ends, and begins again some seconds after it is back. */
+  cut(): void {
+    for (const kind of this.#stores.keys()) this.lose(kind, 1);
+  }
+
+  #listAnew(kind: Kind, lane: Lane): void {
+    lane.losing = false;
+    if (!this.#open) return;
+    if (kind === "Rollout") this.#watch++;
+    if (kind === "Rollout" && this.#hasMissedMuch(lane)) this.#toldSinceMs = this.#agenda.nowMs;
+    this.#stores.get(kind)?.replace(this.#api.list(kind), this.#api.version);
+    this.#onChange();
   }
 
   /** Which watch tells of Rollouts; undefined while none does. */
   get watchOfRollouts(): number | undefined {
     return this.#lanes.get("Rollout")?.losing === true ? undefined : this.#watch;
+  }
+
+  /** Since when there is no gap of note in what the watch of Rollouts tells. */
+  get toldSinceMs(): number {
+    const lane = this.#lanes.get("Rollout");
+    return lane?.losing === true && this.#hasMissedMuch(lane) ? this.#agenda.nowMs : this.#toldSinceMs;
+  }
+
+  #hasMissedMuch({ lostMs }: Lane): boolean {
+    return this.#agenda.nowMs - lostMs >= GAP_MS;
   }
 
   /** Whether the operator sees all that there is. */
@@ -110,6 +135,7 @@ interface Lane {
   waiting: Commit[];
   heldUntilMs: number;
   losing: boolean;
+  lostMs: number;
   dueMs: number;
 }
 

@@ -60,10 +60,11 @@ export class Network {
   #slices(service: string): void {
     if (this.#due.has(service)) return;
     this.#due.add(service);
-    this.#agenda.after(this.#lag(), () => {
+    const write = () => {
       this.#due.delete(service);
       this.#writeSlice(service);
-    });
+    };
+    this.#agenda.after(this.#lag(), () => this.#api.whenUp(write, () => this.#api.managerLateMs + this.#lag()));
   }
 
   #lag(): number {
@@ -124,11 +125,23 @@ export class Network {
       const now = this.#api.find<Route>(route.kind, route.metadata.name);
       if (now === undefined) return;
       const refused = this.#agenda.nowMs < this.refusingUntilMs;
+      if (this.#api.isDown) {
+        // It may have heard of the route before the API server went: its proxies follow then, and status waits.
+        if (!refused && this.#rng.chance(0.5)) this.#inOrder(key, () => this.routes.set(key, now));
+        this.#api.whenUp(
+          () => this.#attend(route),
+          () => this.#rng.int(0, GATEWAY_BACK_MS),
+        );
+        return;
+      }
       this.#api.change(GATEWAY, now, { ...now, status: statusOf(now, refused, this.#agenda.nowMs) }, "status");
       if (!refused) this.#inOrder(key, () => this.routes.set(key, now));
     });
   }
 }
+
+/** After an outage the gateway's controller is at work again within so long. */
+const GATEWAY_BACK_MS = 20_000;
 
 export const GATEWAY = "gateway-controller";
 const SLICES = "endpointslice-controller";

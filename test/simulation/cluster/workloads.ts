@@ -34,10 +34,11 @@ export class Workloads {
   #later(name: string, run: () => void): void {
     if (this.#due.has(name)) return;
     this.#due.add(name);
-    this.#agenda.after(this.#rng.int(10, 250), () => {
+    const sync = () => {
       this.#due.delete(name);
       run();
-    });
+    };
+    this.#agenda.after(this.#rng.int(10, 250), () => this.#api.whenUp(sync, () => this.#api.managerLateMs));
   }
 
   #ownerChanged(object: KubeObject): void {

@@ -12,7 +12,7 @@ export const FLAG_HAPPENINGS: Happenings<FlagSimulation> = {
   ...processFaults(KINDS),
   gitReapplies: (sim) => sim.apply() as undefined,
   gitInsists: (sim) => {
-    for (let i = 0; i < 12; i++) sim.agenda.after(i * 10_000, () => sim.apply());
+    for (let i = 0; i < 12; i++) sim.later(i * 10_000, () => sim.apply());
   },
   otherOwner: (sim) => sim.commit({ lifecycle: { owner: `team-${sim.rng.int(1, 99)}` } }) as undefined,
   otherRules: (sim) => sim.commit({ rules: sim.git.spec.rules?.length ? [] : RULES }) as undefined,
@@ -25,20 +25,20 @@ export const FLAG_HAPPENINGS: Happenings<FlagSimulation> = {
   },
   disabled: (sim) => {
     sim.commit({ enabled: false });
-    sim.agenda.after(sim.rng.int(5_000, 120_000), () => sim.commit({ enabled: true }));
+    sim.later(sim.rng.int(5_000, 120_000), () => sim.commit({ enabled: true }));
   },
   kill: (sim) => {
     sim.kill("stop");
-    sim.agenda.after(sim.rng.int(2_000, 200_000), () => sim.release("stop"));
+    sim.later(sim.rng.int(2_000, 200_000), () => sim.release("stop"));
   },
   killAgain: (sim) => {
     sim.kill("stop-too");
-    sim.agenda.after(sim.rng.int(2_000, 100_000), () => sim.release("stop-too"));
+    sim.later(sim.rng.int(2_000, 100_000), () => sim.release("stop-too"));
   },
   killForAWhile: (sim) => {
     const forMs = sim.rng.int(2_000, 100_000);
     sim.kill("stop-by-time", forMs);
-    sim.agenda.after(forMs + 10_000, () => sim.release("stop-by-time"));
+    sim.later(forMs + 10_000, () => sim.release("stop-by-time"));
   },
   turnsBad: ({ requests }) => {
     requests.bad = true;
@@ -48,7 +48,7 @@ export const FLAG_HAPPENINGS: Happenings<FlagSimulation> = {
   },
   pause: (sim) => {
     sim.request("pause");
-    sim.agenda.after(sim.rng.int(5_000, 120_000), () => sim.request("resume"));
+    sim.later(sim.rng.int(5_000, 120_000), () => sim.request("resume"));
   },
   promote: (sim) => sim.request("promote") as undefined,
   promoteFull: (sim) => sim.request("promote:full") as undefined,
@@ -68,7 +68,7 @@ export const FLAG_HAPPENINGS: Happenings<FlagSimulation> = {
   deleted: (sim) => {
     if (sim.flag === undefined) return false;
     sim.api.delete("person", refTo(sim.flag));
-    sim.agenda.after(sim.rng.int(200, 20_000), () => sim.apply());
+    sim.later(sim.rng.int(200, 20_000), () => sim.apply());
   },
   ...metricsFaults(METRICS_FAULTS, ({ requests }: FlagSimulation) => requests),
 };

@@ -51,6 +51,15 @@ export class FlagOperator {
 
   /** A new process: it lists, then looks at every flag. */
   start(): void {
+    const { api, rng } = this.#world;
+    const before = this.#process;
+    const list = () => {
+      if (before === this.#process) this.#begin();
+    };
+    api.whenUp(list, () => rng.int(500, 20_000));
+  }
+
+  #begin(): void {
     const { agenda, api, rng, metrics, hooks } = this.#world;
     const mine = ++this.#process;
     const lives = () => this.#process === mine;
@@ -112,6 +121,7 @@ export class FlagOperator {
   #arrive({ path, body }: ApiRequest, late: Process["late"]): KubeObject | undefined {
     const { api, rng, hooks } = this.#world;
     const patch = () => api.patch(OPERATOR, refAt(path), hooks.send(body as JsonPatchOperation[]), "status");
+    api.reach();
     const fault = hooks.fault();
     if (fault === "twoLeaders") {
       this.crash("asleep, until another leads", rng.int(200, 20_000));
@@ -125,6 +135,7 @@ export class FlagOperator {
     if (fault === "errorBefore") throw refuse("server", "the API server is not available");
     if (fault === "conflict") throw refuse("conflict", "the object has been modified");
     const object = patch();
+    if (api.isDown) throw refuse("timeout", "no answer came"); // It went with the answer.
     if (fault === "crashAfter") {
       this.crash(fault, rng.int(500, 20_000));
       return undefined;

@@ -1,8 +1,8 @@
 import type { JsonPatchOperation } from "../../../src/api/kubernetes.ts";
 import { ANNOTATION_REQUEST } from "../../../src/api/request.ts";
 import type { planFlag } from "../../../src/core/flags/control/plan.ts";
-import { WRITE_FAULTS } from "../faults.ts";
-import { Frame, type Goal, goalOf, type Outcome, twoLeadersOf, type Violation } from "../frame.ts";
+import { API_SERVER_DOWN, OUTAGE, WRITE_FAULTS } from "../faults.ts";
+import { Frame, type Goal, goalOf, laterGoalsOf, type Outcome, type Violation } from "../frame.ts";
 import { OPERATOR } from "../operator.ts";
 import { FLAG_HAPPENINGS, FLAG_NAMES, FLAG_STAGES } from "./happenings.ts";
 import { FlagLedger } from "./ledger.ts";
@@ -49,7 +49,7 @@ class FlagRun {
     const { rng, api } = this.#sim;
     this.#ledger = new FlagLedger(this.#sim);
     this.#staysKilled = rng.chance(0.05);
-    this.#goals = [...this.#draw(goalOf(seed, FLAG_NAMES, FLAG_STAGES)), ...twoLeadersOf(seed, FLAG_STAGES)];
+    this.#goals = [...this.#draw(goalOf(seed, FLAG_NAMES, FLAG_STAGES)), ...laterGoalsOf(seed, FLAG_STAGES)];
     this.#frame = this.#framed(seed);
     api.onCommit((commit) => {
       const { object, actor, type } = commit;
@@ -69,13 +69,14 @@ class FlagRun {
     return new Frame<FlagSimulation>(seed, {
       world: sim,
       ledger: this.#ledger,
-      happenings: FLAG_HAPPENINGS,
+      happenings: { ...FLAG_HAPPENINGS, ...OUTAGE },
       goals: this.#goals,
       tempo: {
         likely: () => 0.5,
         withinMs: (stage) => (stage === "Starting" ? 5 : 400),
         writeFault: 0.5,
-        quietMs: 400_000,
+        // A way back lasts as long as the way up did, outages and all.
+        quietMs: this.#goals.some(({ name }) => name === API_SERVER_DOWN) ? 1_200_000 : 400_000,
         mostWrites: 60,
         busy: "F5",
       },
@@ -114,6 +115,8 @@ class FlagRun {
     if (stages.has("Disabled")) later("disabled", 10_000, 200_000);
     if (stages.has("Paused")) later("pause", 5_000, 100_000);
     if (rng.chance(0.3)) later("retry", 150_000, 500_000);
+    const goesAtFirst = this.#goals.some(({ name, stage }) => name === API_SERVER_DOWN && stage === "Starting");
+    if (goesAtFirst) later("statusLost", 20_000, 200_000); // Of its first moments there are too few.
     this.#frame.temptOften(2_000);
   }
 

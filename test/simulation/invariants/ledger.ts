@@ -50,6 +50,8 @@ export class Ledger {
     readonly kind: string;
     readonly process: number;
   }[] = [];
+  /** The Rollout's versions, with when each came. */
+  readonly #versions: { readonly atMs: number; readonly version: number }[] = [];
   readonly #lastTrafficMs = new Map<string, number>();
   shares: Shares = new Map();
   #commits: Commit[] = [];
@@ -72,6 +74,11 @@ export class Ledger {
   /** When a revision was last sent requests, by what the data plane does; undefined: never. */
   lastTrafficMs(revision: string): number | undefined {
     return (this.shares.get(revision) ?? 0) > 0 ? this.sim.agenda.nowMs : this.#lastTrafficMs.get(revision);
+  }
+
+  /** The version at which the Rollout was right before a moment. */
+  versionBefore(ms: number): number {
+    return this.#versions.findLast(({ atMs }) => atMs < ms)?.version ?? 0;
   }
 
   onHappening(name: string): void {
@@ -128,6 +135,7 @@ export class Ledger {
 
   #onRollout({ object, old, atMs, actor }: Commit): void {
     const { rollout } = this.sim;
+    this.#versions.push({ atMs, version: Number(object.metadata.resourceVersion) });
     const size = (object as { spec?: { replicas?: number } }).spec?.replicas;
     if (size !== undefined && this.sizes.at(-1)?.size !== size) this.sizes.push({ atMs, size });
     const { rejected } = (object as Rollout).status ?? {};

@@ -29,6 +29,7 @@ export const ON_WRITE: Readonly<Record<string, Invariant>> = {
   I15: statusNeverLeads,
   I16: stepsLastAsLongAsTheySay,
   I17: nothingIsRaisedUnseen,
+  I18: nothingRestsOnWhatWas,
 };
 
 interface Raise {
@@ -362,3 +363,22 @@ function nothingIsRaisedUnseen(written: Written, ledger: Ledger): string | undef
   }
   return undefined;
 }
+
+/** What is decided is written at once or decided anew, however long an outage lasts between; and who has no watch reads the
+ * Rollout before anything moves: an abort may have come. */
+function nothingRestsOnWhatWas({ pass, write }: Written, ledger: Ledger): string | undefined {
+  const { sim } = ledger;
+  const { snapshot } = pass;
+  if (sim.operator.isLate(pass) || ledger.happened.has("operatorPaused")) return undefined;
+  const agoMs = sim.agenda.nowMs - snapshot.nowMs;
+  if (agoMs > AT_ONCE_MS) return `what is written was decided ${agoMs / 1_000} s ago`;
+  if (write === "status" || pass.watched) return undefined;
+  const known = Number(snapshot.rollout.metadata.resourceVersion);
+  const current = ledger.versionBefore(snapshot.nowMs);
+  return known >= current
+    ? undefined
+    : `"${write.why}" rests on version ${known} of the Rollout, which was at ${current}`;
+}
+
+/** A pass has not more writes than fit into so long. */
+const AT_ONCE_MS = 5_000;

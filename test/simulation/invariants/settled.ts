@@ -147,6 +147,9 @@ function rightVersion({ rollout, images, health }: Simulation, ledger: Ledger): 
   const innocent = blamed !== undefined && blamed.errorRate < 0.01 && !ledger.happened.has("bothBad");
   if (status?.phase === "Reverted" && rejected?.reason === "AnalysisFailed" && innocent)
     return [`${rejected.revision} is good, and was rejected: ${rejected.message}`];
+  const lostPods = ledger.happened.has("podsDie") || ledger.happened.has("deleteReplicaSet");
+  if (rejected?.reason === "ProgressDeadlineExceeded" && blamed?.comesUp === "soon" && !lostPods)
+    return [`${rejected.revision} comes up soon, and was rejected: ${rejected.message}`];
   return [];
 }
 
