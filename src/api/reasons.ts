@@ -268,8 +268,8 @@ export const REASONS: readonly ReasonGroup[] = [
       [
         "TemplateRefused",
         "Failed",
-        "The API server, a quota or a webhook refuses the template; asked again every minute.",
-        "Mend the field that the message names.",
+        "The API server, a quota, a policy or a webhook refuses the template, or the ReplicaSet that is made of it; asked again every minute. A Deployment whose template it is stays as it was.",
+        "Mend the field that the message names, or what refuses it.",
       ],
       [
         "TargetClaimed",

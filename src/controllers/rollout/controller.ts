@@ -1,4 +1,4 @@
-import type { KubeObject, Route } from "../../api/kubernetes.ts";
+import type { KubeObject, PodTemplate, Route } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import type { MetricsView } from "../../core/analysis/memory.ts";
 import { sameJson } from "../../core/json.ts";
@@ -202,8 +202,9 @@ export class RolloutController {
     const { resources, routers, events, log } = this.#shell;
     let snapshot = gathered;
     let plan = planned;
-    if (await this.#templates.refuses(key, snapshot.rollout, plan.unproven)) {
-      const templateProblem = this.#templates.problem(key, snapshot.rollout);
+    const template = this.#wantedTemplate(snapshot.rollout);
+    if (await this.#templates.refuses(key, template, plan.unproven)) {
+      const templateProblem = this.#templates.problem(key, template);
       snapshot = { ...snapshot, ...optional("templateProblem", templateProblem) };
       plan = deciding(() => planRollout(snapshot, routers));
     }
@@ -257,14 +258,14 @@ export class RolloutController {
     const settings = settingsOf(rollout);
     const gates = settings.gates.filter((gate) => gate.kind === "metric");
     if (gates.length === 0) return undefined;
-    const { namespace = "" } = rollout.metadata;
-    const { workload } = settings;
-    const template =
-      workload === undefined
-        ? rollout.spec.template
-        : this.#shell.sources.deployments.get(namespace, workload)?.spec.template;
     const sides = { canary: rollout.status?.wanted?.revision ?? "", weightBp: 0 };
-    return { gates, subject: subjectNamed(rollout, settings, sides, []), template: JSON.stringify(template ?? null) };
+    const template = JSON.stringify(this.#wantedTemplate(rollout) ?? null);
+    return { gates, subject: subjectNamed(rollout, settings, sides, []), template };
+  }
+
+  #wantedTemplate({ metadata, spec }: Rollout): PodTemplate | undefined {
+    if (spec.workloadRef === undefined) return spec.template as PodTemplate | undefined;
+    return this.#shell.sources.deployments.get(metadata.namespace ?? "", spec.workloadRef.name)?.spec.template;
   }
 
   /** Milliseconds for which a status that differs in what is minor may wait: ten pods that come up are not ten writes, and most
@@ -282,7 +283,7 @@ export class RolloutController {
   #gather(key: Key, nowMs: number, metrics: MetricsView): Snapshot | undefined {
     const rollout = this.#rollout(key);
     if (rollout === undefined) return undefined;
-    const problem = this.#templates.problem(key, rollout);
+    const problem = this.#templates.problem(key, this.#wantedTemplate(rollout));
     const answers = this.#gateMetrics.view(key, this.#gateQuestion(rollout));
     const gathered = gather(this.#shell.sources, key, nowMs, metrics, problem, answers);
     if (gathered === undefined) return undefined;

@@ -1,5 +1,4 @@
 import type { PodTemplate, ReplicaSet } from "../../api/kubernetes.ts";
-import type { Rollout } from "../../api/rollout.ts";
 import { sameTemplate } from "../../core/rollout/names.ts";
 import { isKind } from "../../kube/errors.ts";
 import type { Resources } from "../../kube/resource.ts";
@@ -18,7 +17,8 @@ interface Answer {
 
 /**
  * Asks the API server about a new template before anything is made for it: a dry run of the very ReplicaSet, with unknown
- * fields refused. The CRD cannot say it all: `template.spec` is checked by those who know pods.
+ * fields refused. The CRD cannot say it all: `template.spec` is checked by those who know pods, and what a quota or a policy
+ * says of our ReplicaSet nobody knows who only saw the Deployment's.
  */
 export class TemplateCheck {
   readonly #resources: Resources;
@@ -30,19 +30,18 @@ export class TemplateCheck {
     this.#nowMs = nowMs;
   }
 
-  /** What is wrong with the template that the spec names now, as far as it was asked about. */
-  problem(key: Key, { spec }: Rollout): string | undefined {
+  /** What is wrong with the template that is wanted now, as far as it was asked about. */
+  problem(key: Key, template: PodTemplate | undefined): string | undefined {
     const answer = this.#answers.get(key);
-    if (answer?.problem === undefined || spec.template === undefined) return undefined;
+    if (answer?.problem === undefined || template === undefined) return undefined;
     if (this.#isOld(answer)) return undefined;
-    return sameTemplate(answer.template, spec.template as PodTemplate) ? answer.problem : undefined;
+    return sameTemplate(answer.template, template) ? answer.problem : undefined;
   }
 
   /** Asks, once, about what a plan says would be made of a template that nothing is known of.
    * @returns true where it is refused, so that the plan must be made anew
    * @throws ApiError where the API server gave no verdict */
-  async refuses(key: Key, rollout: Rollout, unproven: ReplicaSet | undefined): Promise<boolean> {
-    const template = rollout.spec.template as PodTemplate | undefined;
+  async refuses(key: Key, template: PodTemplate | undefined, unproven: ReplicaSet | undefined): Promise<boolean> {
     if (unproven === undefined || template === undefined || this.#isKnown(key, template)) return false;
     const problem = await this.#ask(unproven);
     this.#answers.set(key, { template, problem, atMs: this.#nowMs() });

@@ -48,10 +48,13 @@ export function planRollout(snapshot: Snapshot, routers: Routers): RolloutPlan {
   };
 }
 
-/** A Deployment's template was proven by the Deployment. In a breach nothing is asked. */
+/** A Deployment's template too: a quota or a policy may take its ReplicaSet and refuse ours. A take-over that has begun goes
+ * on with the template that it began with. In a breach nothing is asked. */
 function unprovenSet(world: World, { urgent }: Target): ReplicaSet | undefined {
-  const { wanted, settings } = world;
-  if (wanted === undefined || settings.workload !== undefined || urgent !== undefined) return undefined;
+  const { wanted, settings, stable, status } = world;
+  if (wanted === undefined || urgent !== undefined) return undefined;
+  const takesOver = settings.workload !== undefined && stable === undefined;
+  if (takesOver && status.progress?.first !== undefined) return undefined;
   if (wanted.replicaSet !== undefined || wanted.record !== undefined) return undefined;
   return replicaSetOf(world, wanted, world.replicas);
 }

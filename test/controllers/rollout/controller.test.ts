@@ -7,10 +7,11 @@ import type { Sources } from "../../../src/controllers/rollout/sources.ts";
 import { applyPatch } from "../../../src/core/forecast/json-patch.ts";
 import type { TrafficRouter } from "../../../src/core/routing.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
+import { ApiError } from "../../../src/kube/errors.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import { Resources } from "../../../src/kube/resource.ts";
 import { routers } from "../../../src/traffic/routers.ts";
-import { atRest, hashOf, templateOf, underWay } from "../../core/rollout/play.ts";
+import { atRest, hashOf, Play, templateOf, underWay } from "../../core/rollout/play.ts";
 import { eventually, json, refusal, type ScriptedServer, startScriptedServer } from "../../kube/scripted-server.ts";
 import { aRollout, atVersion, handFilled } from "./shell.ts";
 import { type Staged, staged, webhookDown } from "./staged.ts";
@@ -312,6 +313,43 @@ describe("RolloutController, while a gate of a metric is asked", () => {
     expect(reason(stage.rollout())).toBe("GateClosed");
     expect(stage.rollout().status?.message).toContain("it is 50");
     expect(stage.asked.filter(({ verb, dryRun }) => verb === "create" && dryRun !== true)).toEqual([]);
+    await stage.stop();
+  });
+});
+
+describe("RolloutController, where a Deployment's template gives a ReplicaSet that is refused", () => {
+  const quota = new ApiError('Cannot POST replicasets: replicasets.apps "web-x" is forbidden: exceeded quota: few', {
+    status: 403,
+    kind: "forbidden",
+  });
+  const ready = ({ status }: Rollout) => status?.conditions?.find(({ type }) => type === "Ready");
+  const refused = { reason: "TemplateRefused", message: expect.stringContaining("exceeded quota: few") };
+
+  test("it is not taken over, says why, and is once it may be; each answer costs one dry run", async () => {
+    const stage = await staged(new Play({ adopts: true }));
+    stage.refuses = ({ verb, kind }) => (verb === "create" && kind === "ReplicaSet" ? quota : undefined);
+    await stage.start();
+    await stage.clock.advance(5_000);
+    expect(ready(stage.rollout())).toMatchObject(refused);
+    await stage.clock.advance(45_000);
+    expect(stage.asked.filter(({ kind }) => kind !== "Rollout")).toEqual([
+      expect.objectContaining({ verb: "create", kind: "ReplicaSet", dryRun: true }),
+    ]);
+    stage.refuses = () => undefined;
+    await stage.clock.advance(15_000);
+    expect(ready(stage.rollout())?.reason).toBe("Adopting");
+    expect(stage.asked.filter(({ dryRun }) => dryRun === true)).toHaveLength(2);
+    await stage.stop();
+  });
+
+  test("a new version of it is told as refused, and stable serves on", async () => {
+    const play = atRest({ adopts: true });
+    play.deploy("v2");
+    const stage = await staged(play);
+    stage.refuses = ({ verb, kind }) => (verb === "create" && kind === "ReplicaSet" ? quota : undefined);
+    await stage.start();
+    await stage.clock.advance(5_000);
+    expect(ready(stage.rollout())).toMatchObject(refused);
     await stage.stop();
   });
 });

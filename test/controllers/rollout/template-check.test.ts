@@ -1,10 +1,8 @@
 import { beforeEach, expect, test } from "vitest";
-import type { ReplicaSet } from "../../../src/api/kubernetes.ts";
-import type { Rollout } from "../../../src/api/rollout.ts";
+import type { PodTemplate, ReplicaSet } from "../../../src/api/kubernetes.ts";
 import { TemplateCheck } from "../../../src/controllers/rollout/template-check.ts";
 import { ApiError } from "../../../src/kube/errors.ts";
 import type { Resources } from "../../../src/kube/resource.ts";
-import { aRollout } from "./shell.ts";
 
 const KEY = "shop/web";
 let nowMs = 0;
@@ -26,9 +24,8 @@ beforeEach(() => {
   check = new TemplateCheck(resources as unknown as Resources, () => nowMs);
 });
 
-function withImage(image: string): Rollout {
-  const template = { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "web", image }] } };
-  return { ...aRollout("web", 1), spec: { selector: { matchLabels: { app: "web" } }, template } };
+function withImage(image: string): PodTemplate {
+  return { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "web", image }] } };
 }
 
 const set = { kind: "ReplicaSet", metadata: { name: "web-abc" } } as ReplicaSet;
