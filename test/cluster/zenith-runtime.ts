@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cluster } from "./cluster.ts";
 import { ACCOUNT } from "./image-root.ts";
@@ -8,14 +9,19 @@ import { claimPorts } from "./ports.ts";
 /** Where the documents say that a cluster's Prometheus is. Nobody resolves Services' names here: it leads to the cluster's first. */
 export const PROMETHEUS = "http://prometheus.monitoring:9090";
 
+export interface Contents {
+  /** An unpacked image, in which pods run as the chart asks: read-only, by nobody, without a right. Left out, sources stand for it. */
+  readonly root?: string;
+  /** The tree whose sources stand for what is in an image; the checkout, unless said otherwise. */
+  readonly treeOf?: (image: string) => string;
+}
+
 /** Runs Zenith's own pods, as a chart or kustomize made them: their command and arguments, their ServiceAccount's token, and
- * ports of their own instead of a network of their own.
- * @param root an unpacked image, in which they run as the chart asks: read-only, by nobody, without a right. Left out, the
- *   sources stand for what is in it */
-export function zenithRuntime(cluster: Cluster, { root }: { root?: string } = {}): Runtime {
+ * ports of their own instead of a network of their own. */
+export function zenithRuntime(cluster: Cluster, { root, treeOf = () => ROOT }: Contents = {}): Runtime {
   return (start) => {
     if (!start.command.includes("/zenith.mjs")) return undefined;
-    return root === undefined ? fromSources(cluster, start) : inImage(cluster, start, root);
+    return root === undefined ? fromSources(cluster, start, treeOf(start.image)) : inImage(cluster, start, root);
   };
 }
 
@@ -24,11 +30,16 @@ export function logOf(cluster: Cluster, { namespace, pod }: Pick<Start, "namespa
   return cluster.path(`pod-${namespace}-${pod}.log`);
 }
 
-async function fromSources(cluster: Cluster, start: Start): Promise<Program> {
+/** The sources that a pod runs; undefined before it has begun. */
+export function treeRunBy(cluster: Cluster, pod: Pick<Start, "namespace" | "pod">): string | undefined {
+  return /^Runs the sources in (.+)$/m.exec(readFileSync(logOf(cluster, pod), "utf8"))?.[1];
+}
+
+async function fromSources(cluster: Cluster, start: Start, tree: string): Promise<Program> {
   const [node, ...rest] = start.command;
   if (node !== "node") throw new Error(`An image of Zenith runs node, not ${node}`);
   const words: Readonly<Record<string, string>> = {
-    "/zenith.mjs": join(ROOT, "src/main.ts"),
+    "/zenith.mjs": join(tree, "src/main.ts"),
     [`--prometheus-url=${PROMETHEUS}`]: `--prometheus-url=${cluster.prometheusUrl}`,
   };
   const network = `--import=${join(ROOT, "test/cluster/pod-network.ts")}`;
@@ -37,7 +48,8 @@ async function fromSources(cluster: Cluster, start: Start): Promise<Program> {
   cluster.writeKubeconfig(kubeconfig, await tokenOf(cluster, start));
   const isInCluster = start.env.ZENITH_PROMETHEUS_URL === PROMETHEUS;
   const prometheus = isInCluster ? { ZENITH_PROMETHEUS_URL: cluster.prometheusUrl ?? "" } : {};
-  return logged(cluster, start, 'exec "$@"', [process.execPath, ...args], { KUBECONFIG: kubeconfig, ...prometheus });
+  const env = { KUBECONFIG: kubeconfig, TREE: tree, ...prometheus };
+  return logged(cluster, start, 'echo "Runs the sources in $TREE"; exec "$@"', [process.execPath, ...args], env);
 }
 
 /** What a container engine does with the chart's security context, and a kubelet with the account. */

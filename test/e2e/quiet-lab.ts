@@ -121,7 +121,7 @@ function isLease({ objectRef }: AuditEvent): boolean {
   return objectRef?.resource === "leases";
 }
 
-interface Place {
+export interface Place {
   readonly namespace: string;
   readonly name: string;
 }
@@ -131,7 +131,8 @@ function placeOf(key: string): Place {
   return { namespace, name };
 }
 
-function releaseOf(events: readonly AuditEvent[], { namespace, name }: Place): Release {
+/** What the requests did for a Rollout, its route and its Service; these have its name. */
+export function releaseOf(events: readonly AuditEvent[], { namespace, name }: Place): Release {
   const weights: (number | undefined)[] = [];
   const writtenMs: number[] = [];
   const selected: string[] = [];
