@@ -177,6 +177,9 @@ export const FOUND_AT: Readonly<Record<string, number>> = {
   "an outage of Prometheus is taken for health": 38,
   "does not hear an abort": 20,
   "does not hear a pause": 105,
+  "what was refused in an outage is sent until it is answered": 50,
+  "what a watch missed is not read before anything moves": 780,
+  "a deadline runs on in an outage": 100,
   "status is written without a resourceVersion": 133, // Only where two lead at once.
 };
 
