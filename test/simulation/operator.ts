@@ -219,6 +219,7 @@ export class Operator {
       const patienceMs = this.#patienceMs(plan);
       const error = yield* this.#act(patienceMs > 0 ? { ...pass, plan: withoutStatus(plan) } : pass);
       if (this.isLate(pass)) return; // Nor does it wake another.
+      if (this.isLate(pass)) return; // Another's clocks are not its to set.
       if (error !== undefined) {
         if (isKind(error, "conflict")) isSound = false;
         if (isKind(error, "conflict", "invalid", "exists")) this.#confirmed = undefined;
