@@ -17,7 +17,7 @@ export function askedOf(
   what: string,
 ): Asked | undefined {
   const value = metadata.annotations?.[ANNOTATION_REQUEST];
-  if (value === undefined || value === answered) return undefined;
+  if (value === undefined || asAnswered(value) === answered) return undefined;
   const request = parseRequest(value);
   if (request === undefined) {
     const got = JSON.stringify(readable(value.slice(0, 64)));
@@ -27,6 +27,11 @@ export function askedOf(
   if (hash === present) return { kind: "asked", value, verb, ...(argument === undefined ? {} : { argument }) };
   const result = `refused: meant for ${what} ${hash}, the present one is ${present ?? "none"}`;
   return { kind: "refused", value, result };
+}
+
+/** A request as status tells that it was answered: as much of it as status has room for. */
+export function asAnswered(value: string): string {
+  return value.slice(0, 512);
 }
 
 /** Letters that turn the order of what follows would make a sentence say another thing. */

@@ -5,6 +5,7 @@ import { analysisStatus } from "../analysis/status.ts";
 import { conditionsSaying } from "../conditions.ts";
 import { sameJson } from "../json.ts";
 import { optional } from "../optional.ts";
+import { asAnswered } from "../requests.ts";
 import { isTold } from "./approach.ts";
 import { approvedRevision } from "./entry.ts";
 import { letInOf } from "./let-in.ts";
@@ -270,8 +271,7 @@ function rejectedOf(world: World, target: Target, now: string): Pick<RolloutStat
 }
 
 function requestOf(world: World, orders: Orders | undefined, now: string): Pick<RolloutStatus, "lastRequest"> {
-  if (orders !== undefined)
-    return { lastRequest: { value: orders.value.slice(0, 512), result: orders.result, at: now } };
+  if (orders !== undefined) return { lastRequest: { value: asAnswered(orders.value), result: orders.result, at: now } };
   return world.status.lastRequest === undefined ? {} : { lastRequest: world.status.lastRequest };
 }
 

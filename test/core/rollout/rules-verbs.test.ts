@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Route } from "../../../src/api/kubernetes.ts";
+import type { Rollout } from "../../../src/api/rollout.ts";
 import { expectSound, servesAlone } from "./expectations.ts";
 import { atRest, hashOf, type Play, underWay } from "./play.ts";
 
@@ -55,6 +56,16 @@ describe("waits", () => {
 });
 
 describe("verbs", () => {
+  test("a request that is longer than status has room for is answered once", () => {
+    const play = atRest();
+    play.objects.change<Rollout>("Rollout", "web", ({ metadata, ...rollout }) => ({
+      ...rollout,
+      metadata: { ...metadata, annotations: { ...metadata.annotations, "zenith.sh/request": "x".repeat(600) } },
+    }));
+    play.settles();
+    expect(play.status.lastRequest?.result).toMatch(/^refused/);
+  });
+
   test("`promote` goes past the present wait, and no further", () => {
     const play = underWay(25, waiting);
     play.until("Paused", "WaitingForApproval");

@@ -2,6 +2,7 @@ import type { FeatureFlagStatus } from "../../../api/feature-flag.ts";
 import { analysisStatus } from "../../analysis/status.ts";
 import { sameJson } from "../../json.ts";
 import { optional } from "../../optional.ts";
+import { asAnswered } from "../../requests.ts";
 import { promotedThrough } from "../../walk.ts";
 import type { Analysed } from "./analyse.ts";
 import type { Delivered } from "./delivered.ts";
@@ -172,5 +173,5 @@ function requestOf(
   now: string,
 ): Pick<FeatureFlagStatus, "lastRequest"> {
   if (orders === undefined) return optional("lastRequest", status.lastRequest);
-  return { lastRequest: { value: orders.value.slice(0, 512), result: orders.result.slice(0, 512), at: now } };
+  return { lastRequest: { value: asAnswered(orders.value), result: orders.result.slice(0, 512), at: now } };
 }

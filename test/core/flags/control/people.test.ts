@@ -25,6 +25,16 @@ describe("a request", () => {
     expect(result(play)).toBe('refused: must read verb[:argument]@version#nonce (got "stop!")');
   });
 
+  test("that is longer than status has room for is answered once", () => {
+    const play = at25();
+    const annotations = { "zenith.sh/request": "x".repeat(600) };
+    play.flag = { ...play.flag, metadata: { ...play.flag.metadata, annotations } };
+    play.pass();
+    const { writes } = play;
+    play.pass();
+    expect(play.writes).toBe(writes);
+  });
+
   test("is answered once", () => {
     const play = at25();
     play.request("pause");
