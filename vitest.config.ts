@@ -23,6 +23,7 @@ const ALONE = [
 /** Minutes each, most of it waiting. */
 const LONGEST = [
   "test/e2e/rest.cluster.test.ts",
+  "test/install/chart.cluster.test.ts",
   "test/install/rights.cluster.test.ts",
   "test/install/image.cluster.test.ts",
   "test/api/inputs.cluster.test.ts",

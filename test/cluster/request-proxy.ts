@@ -28,11 +28,13 @@ export interface ProxyOptions {
   readonly decide?: (request: PassingRequest) => Fate;
   /** Ends the sender. */
   readonly kill?: () => void;
+  /** Awaited before the server sees a request, whose body is complete by then. */
+  readonly before?: (request: PassingRequest) => Promise<void>;
 }
 
 /**
  * Stands between a program and a server: remembers every request, which is what benchmarks count and time, and can kill
- * the sender right before or right after one, without a line of test code in it.
+ * the sender right before or right after one, or have something else happen first, without a line of test code in it.
  */
 export class RequestProxy {
   url = "";
@@ -74,7 +76,7 @@ export class RequestProxy {
     const { method = "GET", url: path = "/" } = incoming;
     const own: PassingRequest = { method, path, body: "", sentMs: performance.now() };
     this.requests.push(own);
-    const { decide = () => "pass", kill = () => undefined } = this.#options;
+    const { decide = () => "pass", kill = () => undefined, before } = this.#options;
     const fate = decide(own);
     if (fate === "killBefore") {
       kill();
@@ -99,10 +101,13 @@ export class RequestProxy {
     });
     upstream.on("error", () => outgoing.destroy());
     outgoing.on("close", () => upstream.destroy());
+    const chunks: Buffer[] = [];
     incoming.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
       own.body += chunk.toString();
     });
-    incoming.pipe(upstream);
+    if (before === undefined) incoming.pipe(upstream);
+    else incoming.on("end", () => void before(own).finally(() => upstream.end(Buffer.concat(chunks))));
   }
 }
 
