@@ -3,8 +3,9 @@ import { run } from "./cluster.ts";
 import { goTool } from "./go-tool.ts";
 import { ROOT } from "./playground.ts";
 
-/** What stands for Argo CD: a small program around the Lua and the jq that it uses. */
-const program = () => goTool(join(ROOT, "test/cluster/argo-cd"));
+/** What stands for Argo CD: a small program around the Lua and the jq that it uses. Go may have to build it first, which takes
+ * minutes. */
+export const argoCd = () => goTool(join(ROOT, "test/cluster/argo-cd"));
 
 /** Runs a script on an object, as Argo CD runs health checks and actions.
  * @param script path of the file
@@ -19,7 +20,7 @@ export async function without(jqPathExpressions: readonly string[], object: unkn
 }
 
 async function ask(args: readonly string[], object: unknown): Promise<unknown> {
-  const { code, stdout, stderr } = await run(await program(), args, { input: JSON.stringify(object) });
+  const { code, stdout, stderr } = await run(await argoCd(), args, { input: JSON.stringify(object) });
   if (code !== 0) throw new Error(stderr.trim());
   return JSON.parse(stdout) as unknown;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { parseRequest } from "../../src/api/request.ts";
-import { runLua, without } from "../cluster/argo-cd.ts";
+import { argoCd, runLua, without } from "../cluster/argo-cd.ts";
 import { fragmentIn } from "../docs/yaml-of.ts";
 
 /** What docs/gitops-argo-cd.md has people tell Argo CD, run by the Lua and the jq that it uses. */
@@ -17,8 +17,9 @@ const ACTIONS = parse(PATCH.data["resource.customizations.actions.zenith.sh_Roll
 };
 
 let folder: string;
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "zenith-argo-cd-"));
+  await argoCd();
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

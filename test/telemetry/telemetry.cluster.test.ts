@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import { registered } from "../../scripts/metrics-reference.ts";
 import { ensureBinaries } from "../cluster/binaries.ts";
@@ -179,6 +179,11 @@ describe("the chart, asked for monitoring", () => {
     "metrics.prometheusRule.labels.release=prometheus,metrics.serviceMonitor.labels.release=prometheus",
   ]);
 
+  let program: string;
+  beforeAll(async () => {
+    program = await goTool(join(ROOT, "test/cluster/monitoring")); // Go may have to build it, which takes minutes.
+  });
+
   async function objects(kind: string): Promise<Manifest[]> {
     const { stdout } = await rendered;
     return parseAllDocuments(stdout)
@@ -213,7 +218,6 @@ describe("the chart, asked for monitoring", () => {
   });
 
   test("ships what the Prometheus Operator's own types read, without a field that they do not know", async () => {
-    const program = await goTool(join(ROOT, "test/cluster/monitoring"));
     const { stdout: manifests } = await rendered;
     const read = await run(program, [], { input: manifests });
     expect(read).toMatchObject({ code: 0, stderr: "" });
