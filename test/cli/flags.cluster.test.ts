@@ -125,6 +125,11 @@ metadata: {name: guard}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: guard}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: guard}]
 `);
+    // The API server learns of a right a moment later.
+    await until(
+      async () =>
+        (await cluster.kubectl(["auth", "can-i", "create", "killswitches.zenith.sh"], { user: "guard" })).code === 0,
+    );
     const { code, stdout } = await zenith.run(["kill", "blind", "--all", "--reason", "x"], { user: "guard" });
     expect({ code, stdout }).toEqual({
       code: 0,

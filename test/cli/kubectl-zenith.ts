@@ -5,6 +5,14 @@ import { delimiter, dirname, join } from "node:path";
 import { bundle } from "../../scripts/bundle.ts";
 import { type Cluster, type CommandResult, run } from "../cluster/cluster.ts";
 
+/** A command that has not ended yet. */
+export interface Ongoing {
+  said(): string;
+  /** Its exit code. */
+  readonly ended: Promise<number | null>;
+  interrupt(): Promise<number | null>;
+}
+
 /** The bundle as a person has it: on PATH as `kubectl-zenith`, called by the real kubectl as `kubectl zenith …`. */
 export class KubectlZenith {
   readonly #cluster: Cluster;
@@ -43,8 +51,8 @@ export class KubectlZenith {
     return stdout.trimEnd();
   }
 
-  /** One that goes on until it is interrupted. */
-  start(args: readonly string[]): { said(): string; interrupt(): Promise<number | null> } {
+  /** One that goes on until its end, or until it is interrupted. */
+  start(args: readonly string[]): Ongoing {
     const child = spawn(this.#cluster.binaries.kubectl, ["zenith", ...args], {
       env: this.#environment(this.#cluster.kubeconfig),
       stdio: ["ignore", "pipe", "inherit"],
@@ -53,9 +61,10 @@ export class KubectlZenith {
     child.stdout.on("data", (chunk: Buffer) => {
       out += chunk.toString();
     });
-    const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve)); // All that it said is here then.
     return {
       said: () => out,
+      ended,
       interrupt: () => {
         child.kill("SIGINT");
         return ended;

@@ -229,12 +229,11 @@ describe("a release", () => {
     await zenith.says("deploy", "web", "--image", "shop/web:v6");
     expect((await ended())[0]).toBe(4);
     const revision = JSON.parse(await zenith.says("get", "web", "-o", "json")).status.wanted.revision;
-    const waiting = zenith.run(["status", "web", "--through-pauses", "--timeout", "60s"]);
-    await new Promise((resolve) => setTimeout(resolve, 1_500)); // Until it knows what it waits for.
+    const waiting = zenith.start(["status", "web", "--through-pauses", "--timeout", "60s"]);
+    await until(() => waiting.said().includes("25%")); // It knows by then what it waits for.
     await zenith.says("deploy", "web", "--image", "shop/web:v7");
-    const { code, stdout } = await waiting;
-    expect(stdout).toMatch(new RegExp(`superseded: revision \\S+ is wanted by now instead of ${revision}\n$`));
-    expect(code).toBe(5);
+    expect(await waiting.ended).toBe(5);
+    expect(waiting.said()).toMatch(new RegExp(`superseded: revision \\S+ is wanted by now instead of ${revision}\n$`));
   });
 
   test("get --watch tells each change, until it is interrupted", async () => {

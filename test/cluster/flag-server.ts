@@ -4,6 +4,7 @@ import type { Cluster } from "./cluster.ts";
 import { ROOT } from "./playground.ts";
 import { claimPorts } from "./ports.ts";
 import { type Running, start } from "./processes.ts";
+import { isWell, untilReady } from "./readiness.ts";
 
 export interface FlagServerPorts {
   readonly ofrep: number;
@@ -59,7 +60,7 @@ export async function startFlagServer(
   ];
   const running = await start(process.execPath, args, { logFile });
   const managementUrl = `http://127.0.0.1:${ports.management}`;
-  if (!mayWait) await ready(`${managementUrl}/readyz`, running, logFile);
+  if (!mayWait) await untilReady("The flag server", { running, logFile }, () => isWell(`${managementUrl}/readyz`));
   return {
     running,
     ports,
@@ -72,22 +73,4 @@ export async function startFlagServer(
         .filter((line) => line.startsWith("{"))
         .map((line) => JSON.parse(line) as Record<string, unknown>),
   };
-}
-
-async function ready(url: string, running: Running, logFile: string): Promise<void> {
-  let ended = false;
-  void running.ended.then(() => {
-    ended = true;
-  });
-  for (const end = performance.now() + 30_000; performance.now() < end && !ended; ) {
-    const isReady = await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (isReady) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(
-    `The flag server did not get ready; its log ends with: ${readFileSync(logFile, "utf8").slice(-1000)}`,
-  );
 }

@@ -2,8 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Cluster } from "./cluster.ts";
 import { claimPorts } from "./ports.ts";
 import { type Running, start } from "./processes.ts";
-
-const LEADS_WITHIN_MS = 60_000;
+import { untilReady } from "./readiness.ts";
 
 /** The operator as it is deployed, a process of its own, as the cluster's admin; resolves once it leads.
  * @param flags beside those that let several run on one machine */
@@ -16,11 +15,8 @@ export async function startOperator(cluster: Cluster, flags: readonly string[] =
     `--health-probe-bind-address=127.0.0.1:${health}`,
     "--leader-elect=false",
   ];
-  const operator = await start(process.execPath, ["src/main.ts", "operator", ...own, ...flags], { logFile });
-  const end = performance.now() + LEADS_WITHIN_MS;
-  while (!readFileSync(logFile, "utf8").includes('"leading"')) {
-    if (performance.now() > end) throw new Error(`The operator does not lead; see ${logFile}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return operator;
+  const running = await start(process.execPath, ["src/main.ts", "operator", ...own, ...flags], { logFile });
+  const leads = async () => readFileSync(logFile, "utf8").includes('"leading"');
+  await untilReady("The operator", { running, logFile }, leads);
+  return running;
 }

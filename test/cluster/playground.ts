@@ -6,6 +6,7 @@ import { type Gateway, startGateway } from "./gateway.ts";
 import { type NodeAgent, type Runtime, startNodeAgent } from "./node-agent.ts";
 import { claimPorts } from "./ports.ts";
 import { type Running, start } from "./processes.ts";
+import { isWell, untilReady } from "./readiness.ts";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
@@ -134,34 +135,8 @@ export async function startOperator(
         .map((line) => JSON.parse(line) as Record<string, unknown>),
   };
   onStarted(operator);
-  try {
-    await ready(`http://127.0.0.1:${health}/readyz`, running, logFile);
-  } catch (error) {
-    await running.stop(); // Nobody else would.
-    throw error;
-  }
+  await untilReady("The operator", operator, () => isWell(`http://127.0.0.1:${health}/readyz`));
   return operator;
-}
-
-/** Longer than an API server may be away in a test: as the kubelet, we wait for who waits for it. */
-const READY_WITHIN_MS = 90_000;
-
-async function ready(url: string, running: Running, logFile: string): Promise<void> {
-  let ended = false;
-  void running.ended.then(() => {
-    ended = true;
-  });
-  for (const end = performance.now() + READY_WITHIN_MS; performance.now() < end && !ended; ) {
-    if (
-      await fetch(url).then(
-        (r) => r.ok,
-        () => false,
-      )
-    )
-      return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`The operator did not get ready; its log ends with: ${readFileSync(logFile, "utf8").slice(-1000)}`);
 }
 
 export async function applyCrds(cluster: Cluster): Promise<void> {

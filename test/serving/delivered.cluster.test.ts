@@ -81,6 +81,11 @@ async function kubectl(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
+/** Resolves once the server counts it. */
+async function begun({ messages }: { readonly messages: readonly unknown[] }): Promise<void> {
+  while (messages.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 const flagOf = async (name: string) => JSON.parse(await kubectl("get", "zff", name, "-o", "json")) as FeatureFlag;
 const conditionOf = async (name: string, type: string) =>
   (await flagOf(name)).status?.conditions?.find((condition) => condition.type === type);
@@ -92,8 +97,8 @@ describe("Delivered", () => {
   test("is there for kubectl wait right after an apply, with how many have it", async () => {
     for (const { ports } of servers) {
       const [sync, events] = [new PlainClient(ports.sync), new PlainClient(ports.evaluation)];
-      sync.listen(SYNC, {}, "flagSetId=default");
-      events.listen(EVENTS, {}, "flagSetId=default");
+      for (const stream of [sync.listen(SYNC, {}, "flagSetId=default"), events.listen(EVENTS, {}, "flagSetId=default")])
+        await begun(stream);
       const browser = new SseClient(ports.ofrep, "default", () => undefined);
       await browser.opened;
       void browser.fetched("never"); // It fetches whenever it is told to.
@@ -148,7 +153,7 @@ describe("Delivered", () => {
     const { metadata } = await flagOf("checkout");
     const late = new PlainClient(servers[0]?.ports.sync ?? 0);
     const stream = late.listen(SYNC, {}, "flagSetId=default");
-    while (stream.messages.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await begun(stream);
     stream.stop();
     late.close();
     await new Promise((resolve) => setTimeout(resolve, 3_000));

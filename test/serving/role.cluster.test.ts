@@ -223,13 +223,12 @@ describe("zenith flags", () => {
   test("goes when it is told to, within its time, and says that it is not ready meanwhile", async () => {
     await cluster.apply(flag("a", ON));
     const server = await serve(["--drain-seconds=3"]);
-    const stream = fetch(`${server.ofrepUrl}/ofrep/v1/events?flagSetId=default&viewer=server`).then((r) => r.text());
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const stream = await fetch(`${server.ofrepUrl}/ofrep/v1/events?flagSetId=default&viewer=server`);
     const started = performance.now();
     server.running.signal("SIGTERM");
     await eventually("it is not ready", async () => (await fetch(`${server.managementUrl}/readyz`)).status === 503);
     expect(await variantOf(server, "a")).toBe("on");
-    expect(await stream).toContain("refetchEvaluation");
+    expect(await stream.text()).toContain("refetchEvaluation");
     expect(await server.running.ended).toBe(0);
     expect(performance.now() - started).toBeLessThan(10_000);
   });
