@@ -33,6 +33,8 @@ const ROLLOUTS = defineResource("zenith.sh/v1alpha1", "Rollout", "rollouts");
 const ACT_PATIENCE_MS = 400_000;
 const SETTLE_PATIENCE_MS = 60_000;
 const QUIET_MS = 3_000;
+/** Longer than any pause between two writes of a story: what others are compared with has come to its end. */
+const WITHOUT_WRITES_MS = 10_000;
 
 /** A control plane for crashes: pods by kwok, a gateway that only says that it has taken routes in, real Prometheus. */
 export class CrashLab {
@@ -97,7 +99,8 @@ export class CrashLab {
       stopWatching.push(this.#watchInvariants(namespace, violations));
       await operator.begin();
       for (const act of scenario.acts) await this.#act(namespace, act);
-      const state = await this.#settle(namespace, expected);
+      const isDone = () => operator.writtenAgoMs() > WITHOUT_WRITES_MS;
+      const state = await this.#settle(namespace, isDone, expected);
       return { writes: operator.writes, kills: operator.kills, state, violations };
     } catch (error) {
       throw new Error(`${(error as Error).message}\nThe operator's log ends with:\n${operator.lastWords()}`);
@@ -140,7 +143,7 @@ export class CrashLab {
     });
   }
 
-  async #settle(namespace: string, expected: unknown): Promise<unknown> {
+  async #settle(namespace: string, isDone: () => boolean, expected: unknown): Promise<unknown> {
     const wanted = JSON.stringify(expected);
     let state = await this.#state(namespace);
     let since = performance.now();
@@ -150,8 +153,9 @@ export class CrashLab {
       if (JSON.stringify(next) !== JSON.stringify(state)) since = performance.now();
       state = next;
       const quiet = performance.now() - since > QUIET_MS;
-      if (quiet && (expected === undefined || JSON.stringify(state) === wanted)) break;
+      if (quiet && (expected === undefined ? isDone() : JSON.stringify(state) === wanted)) return state;
     }
+    if (expected === undefined) throw new Error(`${namespace} did not come to its end: ${JSON.stringify(state)}`);
     return state;
   }
 
@@ -246,6 +250,7 @@ class Reborn {
   readonly #namespace: string;
   readonly #prometheus: string;
   #operator: Operator | undefined;
+  #writtenMs = performance.now();
   #ended = false;
   #life: Promise<void> = Promise.resolve();
 
@@ -262,7 +267,12 @@ class Reborn {
 
   #fateOf(killer: Killer, { method, path }: PassingRequest): Fate {
     this.writes++;
+    this.#writtenMs = performance.now();
     return this.#ended ? "pass" : killer({ number: this.writes, method, path });
+  }
+
+  writtenAgoMs(): number {
+    return performance.now() - this.#writtenMs;
   }
 
   lastWords(): string {
