@@ -266,6 +266,12 @@ export const REASONS: readonly ReasonGroup[] = [
         "Delete or rename the object that the message names, if it waits.",
       ],
       [
+        "WriteRefused",
+        "as before",
+        "Of the condition `WriteFailure`, and an Event: a write keeps failing, and what stands behind it waits. The condition names the write and what the API server says; it goes with the pass that gets everything written. The canary is judged meanwhile, and a breach reverted.",
+        "Mend what refuses it: a quota, a policy, a webhook that is down, or a right that the operator lacks.",
+      ],
+      [
         "TemplateRefused",
         "Failed",
         "The API server, a quota, a policy or a webhook refuses the template, or the ReplicaSet that is made of it; asked again every minute. A Deployment whose template it is stays as it was.",

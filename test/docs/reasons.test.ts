@@ -11,7 +11,7 @@ const NO_REASONS = [
   ...["Starting", "Resting", "Returning", "RollingBack", "Leaving"], // stages
   ...["Pending", "Progressing", "Failed"], // phases
   ...["Fail", "Hold", "Pass", "Continue", "Unsure", "Error"], // verdicts
-  ...["Ready", "True", "False", "Normal", "Warning"], // conditions and Events
+  ...["Ready", "WriteFailure", "True", "False", "Normal", "Warning"], // conditions and Events
   ...["Stalled", "Unknown"], // a condition of kstatus, and what one may say
   ...["Undecidable"], // an error
   ...["In", "NotIn", "Exists", "DoesNotExist"], // operators of label selectors

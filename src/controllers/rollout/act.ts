@@ -1,8 +1,9 @@
 import { describeRef, type JsonPatchOperation, type KubeObject, refOf } from "../../api/kubernetes.ts";
-import type { Rollout, RolloutStatus } from "../../api/rollout.ts";
+import type { Rollout } from "../../api/rollout.ts";
 import type { Write } from "../../core/plan.ts";
 import type { RolloutPlan } from "../../core/rollout/plan.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
+import { unfinishedStatus } from "../../core/rollout/unfinished.ts";
 import { isKind } from "../../kube/errors.ts";
 import { type Disowned, disownOperations } from "../../kube/managed-fields.ts";
 import type { Resources } from "../../kube/resource.ts";
@@ -11,6 +12,7 @@ import type { Written } from "../awaited.ts";
 import { writeStatus } from "../write-status.ts";
 import { countCollision } from "./collision.ts";
 import { make, NameTaken } from "./make.ts";
+import type { Failure } from "./refusals.ts";
 import { TermStamps } from "./stamp.ts";
 
 const MANAGER = "zenith";
@@ -24,18 +26,21 @@ export interface Acted {
 }
 
 /** Carries a plan out: writes in order, stopping at the first that fails; those of one group all at once, each on its own;
- * status last, where all was done. A breach reaches status even so: what was rejected must not be raised again.
- * @param term of the leader that acts; undefined where there is no other that might */
+ * status last, as far as it was done.
+ * @param term of the leader that acts; undefined where there is no other that might
+ * @param refusalOf what is to be told of a write that failed, if anything */
 export async function act(
   resources: Resources,
   snapshot: Snapshot,
   plan: RolloutPlan,
   log: Logger,
   term?: string,
+  refusalOf: (failure: Failure) => string | undefined = () => undefined,
 ): Promise<Acted> {
   const written: Written = new Map();
   const done: string[] = [];
   let rollout: Rollout = snapshot.rollout;
+  let failure: Failure | undefined;
   let error: unknown;
   const note = (object: KubeObject | undefined): void => {
     if (object === undefined) return;
@@ -61,6 +66,7 @@ export async function act(
         if (write.verb === "delete") noteDeleted(write);
         done.push(write.why);
       } else if (!isGone(result.reason, write) && !(isLeaving && isReleased(result.reason, write))) {
+        failure ??= { why: write.why, error: result.reason };
         error ??= result.reason;
         log.warn({ write: write.why, error: String(result.reason) }, "a write failed");
       }
@@ -69,22 +75,15 @@ export async function act(
   }
   try {
     if (error instanceof NameTaken) note(await countCollision(resources, rollout, error));
-    else if (plan.status !== undefined && !isLeaving) {
-      if (error === undefined) note(await writeStatus(resources, rollout, plan.status));
-      else if (plan.target.urgent !== undefined)
-        note(await writeStatus(resources, rollout, asFarAsDone(plan.status, snapshot)));
+    else if (!isLeaving) {
+      const { nowMs } = snapshot;
+      const status = failure === undefined ? plan.status : unfinishedStatus(rollout, plan, refusalOf(failure), nowMs);
+      if (status !== undefined) note(await writeStatus(resources, rollout, status));
     }
   } catch (cause) {
     error ??= cause;
   }
   return error === undefined ? { written, done } : { written, done, error };
-}
-
-/** Not all switches of a breach were made: the weights are not yet what status would say. */
-function asFarAsDone(status: RolloutStatus, { rollout }: Snapshot): RolloutStatus {
-  const { weights: _written, ...rest } = status;
-  const before = rollout.status?.weights;
-  return before === undefined ? rest : { ...rest, weights: before };
 }
 
 /** A cache that is late may still show what was deleted: nothing is left to do. */

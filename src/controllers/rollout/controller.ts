@@ -31,6 +31,7 @@ import { gather } from "./gather.ts";
 import { examinedOf, inquiryOf } from "./inquiry.ts";
 import { NameTaken } from "./make.ts";
 import { countTurn, forgetTurns } from "./metrics.ts";
+import { Refusals } from "./refusals.ts";
 import type { Sources } from "./sources.ts";
 import { subjectNamed } from "./subject.ts";
 import { TemplateCheck } from "./template-check.ts";
@@ -75,6 +76,7 @@ export class RolloutController {
   readonly #preflight: Preflight;
   readonly #contests: Contests;
   readonly #gateMetrics: GateMetrics;
+  readonly #refusals: Refusals;
   /** By the server's clock. */
   #decidingSinceMs = 0;
 
@@ -96,6 +98,7 @@ export class RolloutController {
     this.#preflight = new Preflight(shell.metrics, (key) => this.#passes.add(key));
     this.#contests = new Contests(() => shell.clock.monotonicMs());
     this.#gateMetrics = new GateMetrics(shell.metrics, shell.clock, (key) => this.#passes.add(key));
+    this.#refusals = new Refusals(shell.clock, shell.events);
     this.#listen();
   }
 
@@ -213,7 +216,11 @@ export class RolloutController {
       const { status: _later, ...rest } = plan;
       plan = rest;
     }
-    const { written, done, error } = await act(resources, snapshot, plan, log, this.#shell.term());
+    const { rollout } = snapshot;
+    const acted = await act(resources, snapshot, plan, log, this.#shell.term(), (failure) =>
+      this.#refusals.note(rollout, failure),
+    );
+    const { written, done, error } = acted;
     this.#currency.await(key, written);
     this.#contests.note(key, snapshot, plan.writes, written);
     logDecision(log, snapshot.rollout, plan, done);
@@ -222,6 +229,7 @@ export class RolloutController {
       if (error instanceof NameTaken) events.record(snapshot.rollout, "Warning", "NameTaken", error.message);
       throw error;
     }
+    this.#refusals.forget(key);
     for (const { type, reason, message } of plan.notices) {
       events.record(snapshot.rollout, type, reason, message);
       countTurn(snapshot.rollout, reason);
@@ -309,6 +317,7 @@ export class RolloutController {
     this.#preflight.forget(key);
     this.#gateMetrics.forget(key);
     this.#contests.forget(key);
+    this.#refusals.forget(key);
     this.#measurements.forget(key);
   }
 }

@@ -4,7 +4,8 @@ import { type Lead, leadToDeployment } from "./lead-to-deployment.ts";
 import { ANNOTATION_CHANGED_BY } from "./names.ts";
 import { restingAs } from "./rest.ts";
 import { hasRoutes, remainingMs, type Target, untilDeadlineMs } from "./target.ts";
-import type { Revision, World } from "./world.ts";
+import { WRITE_FAILURE } from "./unfinished.ts";
+import { conditionOf, type Revision, type World } from "./world.ts";
 
 /**
  * Taking a running Deployment over without a gap:
@@ -42,6 +43,7 @@ export function adopting({ world }: Situation): Target | undefined {
   return settings.service === undefined ? adopted(world, first) : select(world, first, target);
 }
 
+const GIVEN_UP = "ProgressDeadlineExceeded";
 const GAVE_UP = "gaveUp";
 const GIVING_UP: readonly string[] = ["both", "theirs", "handedOver", "emptied"] satisfies Lead["mark"][];
 
@@ -77,15 +79,13 @@ function adopted(world: World, first: Revision): Target {
 
 /** The Deployment goes on as it was, and ours go once only its pods serve; tried again after as long once more. */
 function gaveUp(world: World, first: Revision, { status }: Deployment): Target {
-  const trouble = world.snapshot.podTrouble[first.hash];
-  const why = trouble === undefined ? "" : ` (${trouble})`;
   const lead = leadToDeployment(world, "Starting", status?.availableReplicas ?? 0);
   return {
     stage: "Starting",
     mark: lead?.mark ?? GAVE_UP,
     phase: "Failed",
-    reason: "ProgressDeadlineExceeded",
-    message: `Deployment "${world.settings.workload}" was not taken over, as the pods for it were not ready within the progress deadline${why}; it keeps serving, and is tried again later`,
+    reason: GIVEN_UP,
+    message: whyGivenUp(world, first),
     first: first.hash,
     stepIndex: 0,
     weightBp: 0,
@@ -94,6 +94,15 @@ function gaveUp(world: World, first: Revision, { status }: Deployment): Target {
     deployment: { paused: false },
     checkAgainInMs: lead?.waitMs ?? remainingMs(world, "Starting", GAVE_UP, world.settings.progressDeadlineMs),
   };
+}
+
+/** What stood in the way, as long as it can be seen; it goes with our pods, and then it is as it was told. */
+function whyGivenUp({ snapshot, settings, status }: World, { hash }: Revision): string {
+  const trouble = snapshot.podTrouble[hash] ?? conditionOf(status, WRITE_FAILURE)?.message;
+  const told = conditionOf(status, "Ready")?.reason === GIVEN_UP ? status.message : undefined;
+  if (trouble === undefined && told !== undefined) return told;
+  const why = trouble === undefined ? "" : ` (${trouble})`;
+  return `Deployment "${settings.workload}" was not taken over, as the pods for it were not ready within the progress deadline${why}; it keeps serving, and is tried again later`;
 }
 
 /** Only a Deployment at rest, whose size nobody else moves, can be taken over. */

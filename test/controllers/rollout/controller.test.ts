@@ -123,6 +123,7 @@ function addWithRoute(name: string): void {
   sources.rollouts.set(aRollout(name, 10, traffic(name)));
 }
 
+const conditionOf = ({ status }: Rollout, wanted: string) => status?.conditions?.find(({ type }) => type === wanted);
 const patchesOf = (name: string): number =>
   server.seen.filter(({ method, path }) => method === "PATCH" && path.includes(`/rollouts/${name}`)).length;
 
@@ -237,6 +238,65 @@ describe("RolloutController, while a write keeps failing", () => {
     await stage.clock.advance(16_000);
     expect(weightsOf(stage.route())).not.toEqual([3, 1]);
     expect(stage.rollout().status).toMatchObject({ phase: "Reverted" });
+    await stage.stop();
+  });
+
+  test("status names it within five seconds and else says what it said, once; and no more as soon as it is done", async () => {
+    const stage = await held();
+    const said = stage.rollout().status;
+    await stage.start();
+    await stage.clock.advance(5_000);
+    const words = /^cannot scale revision \S+ from 4 to 8: Cannot patch it: failed calling webhook; it is tried again$/;
+    expect(conditionOf(stage.rollout(), "WriteFailure")).toMatchObject({
+      status: "True",
+      reason: "WriteRefused",
+      message: expect.stringMatching(words),
+    });
+    expect(stage.rollout().status).toMatchObject({ phase: "Progressing", message: expect.stringMatching(words) });
+    const { conditions, message: _words, ...rest } = stage.rollout().status ?? {};
+    const { conditions: before, message, ...kept } = said ?? {};
+    expect(rest).toEqual(kept);
+    expect(conditions?.slice(0, -1)).toEqual(before);
+    await stage.clock.advance(10 * 60_000);
+    expect(stage.asked.filter(({ verb, kind }) => verb === "patch" && kind === "Rollout")).toHaveLength(1);
+    stage.refuses = () => undefined;
+    await stage.clock.advance(16_000);
+    expect(conditionOf(stage.rollout(), "WriteFailure")).toBeUndefined();
+    expect(stage.rollout().status?.message).not.toMatch(words);
+    await stage.stop();
+  });
+
+  test("a breach's own words stay beside it", async () => {
+    const stage = await held();
+    stage.answers = complaints(50);
+    await stage.start();
+    await stage.clock.advance(60_000);
+    expect(stage.rollout().status?.message).toMatch(/^revision \S+ was taken back: complaints 50/);
+    expect(conditionOf(stage.rollout(), "WriteFailure")).toBeDefined();
+    const patches = () => stage.asked.filter(({ verb, kind }) => verb === "patch" && kind === "Rollout").length;
+    const told = patches();
+    await stage.clock.advance(10 * 60_000);
+    expect(patches()).toBe(told);
+    await stage.stop();
+  });
+
+  test("a Deployment whose take-over it stops gets free again past the deadline, and status says why", async () => {
+    const stage = await staged(new Play({ adopts: true }));
+    // A policy that looks at nothing but what is really made.
+    stage.refuses = ({ verb, kind, dryRun }) =>
+      verb === "create" && kind === "ReplicaSet" && dryRun !== true ? webhookDown : undefined;
+    const isPaused = () => stage.sources.deployments.get("shop", "web")?.spec.paused;
+    await stage.start();
+    await stage.clock.advance(5_000);
+    expect(isPaused()).toBe(true);
+    expect(stage.rollout().status?.phase).toBe("Pending");
+    expect(conditionOf(stage.rollout(), "WriteFailure")?.message).toContain("failed calling webhook");
+    await stage.clock.advance(15 * 60_000);
+    expect(isPaused()).toBe(false);
+    expect(stage.rollout().status).toMatchObject({
+      phase: "Failed",
+      message: expect.stringMatching(/was not taken over.*failed calling webhook/),
+    });
     await stage.stop();
   });
 
