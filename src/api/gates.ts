@@ -57,7 +57,13 @@ const metric = z
   })
   .meta({
     description: "A value of Prometheus.",
-    ...cel({ rule: "has(self.max) || has(self.min)", message: "a metric needs max, min or both" }),
+    ...cel(
+      { rule: "has(self.max) || has(self.min)", message: "a metric needs max, min or both" },
+      {
+        rule: "!has(self.max) || !has(self.min) || self.min <= self.max",
+        message: "min must not be above max: no value could open it",
+      },
+    ),
   });
 
 const rollout = z

@@ -198,6 +198,52 @@ describe("with an operator", () => {
     expect(told(await live.until("third", "Paused", 5_000))).toMatchObject({ reason: "WaitingForApproval" });
   });
 
+  const WAITING = { name: "web", image: "web:1", imageID: "", ready: false, restartCount: 0 };
+  const waits = (reason: string, message: string) => [{ ...WAITING, state: { waiting: { reason, message } } }];
+  test.each([
+    ["an image that is not there", { containerStatuses: waits("ImagePullBackOff", "no such image") }],
+    ["a container that crashes", { containerStatuses: waits("CrashLoopBackOff", "back-off 10s") }],
+    [
+      "a container that crashes before the others start",
+      {
+        initContainerStatuses: waits("CrashLoopBackOff", "back-off 10s"),
+        containerStatuses: waits("PodInitializing", ""),
+      },
+    ],
+  ])("54: %s is told of", async (what, containers) => {
+    const [own = []] = Object.values(containers);
+    const namespace = `waiting-${what.split(" ").length}`;
+    // No kubelet and no kwok there; so the test plays the one that tries.
+    await live.create(namespace, "spec: {replicas: 1, progressDeadline: 2s, template: {spec: {nodeName: nowhere}}}");
+    const pod = await eventually(
+      () => live.kubectl(namespace, "get", "pods", "-l", "zenith.sh/rollout=web", "-o", "name"),
+      (name) => name !== "",
+      5_000,
+    );
+    const patch = JSON.stringify({ status: containers });
+    await live.kubectl(namespace, "patch", pod, "--subresource=status", "--type=merge", "-p", patch);
+    const { reason, message } = own[0]?.state.waiting ?? {};
+    const says = `${reason} ${message}`;
+    const seen = await live.until(
+      namespace,
+      (is) => is.phase === "Failed" && is.message?.includes(says) === true,
+      5_000,
+    );
+    expect(told(seen)).toEqual({
+      phase: "Failed",
+      reason: "ProgressDeadlineExceeded",
+      message: expect.stringContaining(`pod ${pod.replace("pod/", "")}: ${says}`),
+      stalled: "True",
+    });
+  });
+
+  test("58: the first revision waits for no step and no metric, as there is nothing to go back to", async () => {
+    await live.create("first", "spec: {strategy: {canary: {steps: [{weight: 5}, {pause: {}}]}}}");
+    const seen = await live.healthy("first");
+    expect(seen).toMatchObject({ stable: { images: ["web:1"] }, display: { weight: "100%" } });
+    expect(seen).not.toHaveProperty("canary");
+  });
+
   test("57: an autoscaler on a ReplicaSet of ours is told of", async () => {
     await live.create("beneath", OFF);
     await live.healthy("beneath");

@@ -230,6 +230,20 @@ export const REFUSED: readonly Refused[] = [
     path: `${METRICS}[0].query`,
     says: "a query needs max, min or both: without a limit nothing could fail",
   },
+  {
+    number: 31,
+    what: "limits that leave no value to pass",
+    patch: query("promql: up, min: 1, max: 1"),
+    path: `${METRICS}[0].query`,
+    says: "min must be below max",
+  },
+  {
+    number: 31,
+    what: "limits of a gate that leave no value to open it",
+    patch: "spec: {gates: [{metric: {name: load, promql: up, min: 2, max: 1}}]}",
+    path: "spec.gates[0].metric",
+    says: "min must not be above max: no value could open it",
+  },
   { number: 30, what: "max NaN", patch: query("promql: up, max: .nan"), path: "", says: /NaN|unsupported/ },
   {
     number: 30,

@@ -35,6 +35,11 @@ export const TAKEN: readonly Taken[] = [
     what: "a limit below and one above",
     patch: "spec: {analysis: {metrics: [{query: {name: a, promql: up, min: -1, max: 0.5}}]}}",
   },
+  {
+    number: 31,
+    what: "a gate that one value opens",
+    patch: "spec: {gates: [{metric: {name: load, promql: up, min: 1, max: 1}}]}",
+  },
   { number: 32, what: "an interval longer than a step", patch: "spec: {analysis: {interval: 1h}}" },
   {
     number: 37,

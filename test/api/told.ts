@@ -145,6 +145,14 @@ export const TOLD: readonly Told[] = [
   },
   {
     number: 20,
+    what: "a route of that name, and of another kind",
+    objects: all(SERVICE, route(RULES).replace("kind: HTTPRoute", "kind: GRPCRoute")),
+    patch: ROUTED,
+    reason: "RouteMissing",
+    says: `HTTPRoute "web" does not exist; create it, or take it out of spec.traffic.routes`,
+  },
+  {
+    number: 20,
     what: "a route that its Gateway does not accept",
     objects: all(SERVICE, route(RULES)),
     before: routeStatus(condition("Accepted", "False", "NotAllowedByListeners")),

@@ -117,6 +117,18 @@ latency      ◌ Unsure     latency: 12 of 42 requests seen`);
     expect(lines).toContain("|  `- web-v2-bbbbb            CrashLoopBackOff   0/1               90s     3 restarts");
   });
 
+  test("names what the first containers of a pod wait for, as kubectl does", () => {
+    const waits = (name: string, reason: string) => [
+      { name, ready: false, restartCount: 0, state: { waiting: { reason } } },
+    ];
+    const statuses = {
+      initContainerStatuses: waits("migrate", "CrashLoopBackOff"),
+      containerStatuses: waits("web", "PodInitializing"),
+    };
+    const lines = renderTree({ ...UNDER_WAY, pods: [pod("v2", "bbbbb", statuses)] }, NOW_MS, BARE);
+    expect(lines.join("\n")).toContain("web-v2-bbbbb            Init:CrashLoopBackOff   0/1");
+  });
+
   test("says of one that nobody has looked at that it is so", () => {
     const tree = { rollout: rollout(), replicaSets: [], revisions: [], pods: [] };
     expect(renderTree(tree, NOW_MS, PLAIN)).toEqual(["Rollout shop/web: Unseen", "no operator has looked at it yet"]);

@@ -120,6 +120,26 @@ test("what Prometheus refuses is an error, and no breach", async () => {
   });
 });
 
+test("a window longer than all that Prometheus keeps is judged on what there is, and one before it is no data", async () => {
+  const ask = async (promql: string) => {
+    const metrics: AnalysisSettings["metrics"] = [
+      { kind: "query", name: "scrapes", promql, max: 5, consecutive: 3, both: false },
+    ];
+    const nowMs = Date.now();
+    const asked = { subject, queries: queriesOf("http", subject), metrics, sinceMs: nowMs - SCRAPE_MS, nowMs };
+    return await measure(client, { ...asked, windowMs: 365 * 86_400_000 });
+  };
+  const scrapes = 'sum(count_over_time(up{pod=~"{{canary.pods}}"}[{{window}}]';
+  await vi.waitFor(async () => expect(await ask(`${scrapes}))`)).toMatchObject([{ kind: "value" }]), {
+    timeout: 10_000,
+  });
+  const [all] = await ask(`${scrapes}))`);
+  expect(all).toMatchObject({ value: expect.toSatisfy((count: number) => count > 0 && count < 1_000) });
+  expect(await ask(`${scrapes} offset 1d))`)).toEqual([
+    { kind: "noData", metric: "scrapes", message: "the query answers with nothing" },
+  ]);
+});
+
 async function hasScrapedAll(): Promise<boolean> {
   const totals = await Promise.all(PODS.map(total));
   return PODS.every((pod, i) => totals[i] === counted.get(pod)?.requests);

@@ -1,4 +1,4 @@
-import type { ControllerRevision, Pod, ReplicaSet } from "../../api/kubernetes.ts";
+import type { ContainerStatus, ControllerRevision, Pod, ReplicaSet } from "../../api/kubernetes.ts";
 import type { Rollout, RolloutStatus } from "../../api/rollout.ts";
 import { LABEL_REVISION } from "../../core/rollout/names.ts";
 import { settingsOf } from "../../core/rollout/settings.ts";
@@ -214,7 +214,10 @@ function podLine({ metadata, status }: Pod, branch: string, nowMs: number, style
 
 function podStatus({ metadata, status }: Pod): string {
   if (metadata.deletionTimestamp !== undefined) return "Terminating";
-  const waiting = status?.containerStatuses?.find(({ state }) => state?.waiting?.reason !== undefined);
+  const isWaiting = ({ state }: ContainerStatus) => state?.waiting?.reason !== undefined;
+  const init = status?.initContainerStatuses?.find(isWaiting)?.state?.waiting?.reason;
+  if (init !== undefined) return `Init:${init}`; // As kubectl has it.
+  const waiting = status?.containerStatuses?.find(isWaiting);
   return waiting?.state?.waiting?.reason ?? status?.reason ?? status?.phase ?? "Pending";
 }
 

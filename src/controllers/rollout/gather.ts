@@ -92,7 +92,8 @@ function troubleOf(sources: Sources, label: string): Record<string, string> {
 }
 
 function podReason({ status, metadata }: Pod): string | undefined {
-  const waiting = status?.containerStatuses?.find(
+  // Those that start before the others come first: what they wait for is why.
+  const waiting = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].find(
     ({ state }) => state?.waiting?.reason !== undefined && state.waiting.reason !== "ContainerCreating",
   );
   if (waiting !== undefined)
