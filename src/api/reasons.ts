@@ -368,7 +368,7 @@ export const REASONS: readonly ReasonGroup[] = [
       [
         "SourceCannotSeparate",
         "Failed, Progressing",
-        "The metrics source counts both sides as one: a bad canary would hide among stable's requests.",
+        "The metrics source counts both sides as one, or gRPC calls that failed as good ones: a bad canary would be hidden.",
         "Use the pods' own metrics, or a mesh's: [sources.md](sources.md).",
       ],
       [

@@ -72,6 +72,8 @@ export interface Names {
   readonly bucket: string;
   readonly unitMs: 1 | 1000;
   readonly status: readonly string[];
+  /** The label that says whether `status` is a gRPC status rather than an HTTP one. */
+  readonly protocol?: string;
   readonly extra?: string;
 }
 
@@ -108,7 +110,7 @@ export function podNamesOf(source: "http" | "otel" | "istio" | "linkerd", labels
         counter: "istio_requests_total",
         bucket: "istio_request_duration_milliseconds_bucket",
         unitMs: 1,
-        status: [status ?? "response_code"],
+        status: [GRPC_STATUS, status ?? "response_code"],
         extra: 'reporter="destination"',
       };
     case "linkerd":
@@ -135,6 +137,8 @@ function envoy(subject: RolloutSubject, labels: LabelNames): SourceQueries | Can
   if (subject.gatewayControllers?.some((name) => name.startsWith("gateway.envoyproxy.io/"))) {
     return cannot("Envoy Gateway counts all backends of a rule as one");
   }
+  if (subject.speaksGrpc === true)
+    return cannot("Envoy's clusters count a gRPC call that failed as HTTP 200, so as good");
   const patternOf = (service: string) => `${literal(`${subject.namespace}_${service}`)}_[^_]+`;
   const names: Names = {
     counter: "envoy_cluster_upstream_rq",
@@ -153,6 +157,7 @@ function traefik(subject: RolloutSubject, labels: LabelNames): SourceQueries | C
     bucket: "traefik_service_request_duration_seconds_bucket",
     unitMs: 1000,
     status: [labels.status ?? "code"],
+    protocol: "protocol",
   };
   return byService(subject, labels, "service", patternOf, names);
 }
@@ -190,7 +195,7 @@ export function seriesOf(
       ...sides,
       metric: names.counter,
       matchers,
-      isBad: (labels) => isBad(labels, names.status),
+      isBad: (labels) => isBad(labels, names),
       badLabels: names.status.map((label) => `"${label}"`).join(" or "),
     },
     latency: { ...sides, metric: names.bucket, matchers, unitMs: names.unitMs },
@@ -199,13 +204,24 @@ export function seriesOf(
 
 /** By the first of the labels that is there. A code of 0 is Envoy's word for no answer at all; an error type is one by
  * being there, and Linkerd has classes. */
-function isBad(labels: Labels, names: readonly string[]): boolean | undefined {
-  const name = names.find((label) => (labels[label] ?? "") !== "");
+function isBad(labels: Labels, { status, protocol = "" }: Names): boolean | undefined {
+  const name = status.find((label) => (labels[label] ?? "") !== "");
   if (name === undefined) return undefined;
   const value = labels[name] as string;
   if (name === "error_type") return true;
+  if (name === GRPC_STATUS || labels[protocol]?.startsWith("grpc") === true) return GRPC_FAULTS.has(value);
   return /^5(\d\d|xx)$/i.test(value) || value === "0" || value === "failure" || value === "error";
 }
+
+/** Istio's label for how a gRPC call ended; its HTTP status is 200 whatever happened. Empty for what is no gRPC. */
+const GRPC_STATUS = "grpc_response_status";
+
+/**
+ * What a server is to blame for: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. The others are
+ * answers that a caller may be given by a server in good health, as 4xx are: RESOURCE_EXHAUSTED is a quota, like 429.
+ * @see https://opentelemetry.io/docs/specs/semconv/rpc/grpc/ for the same list
+ */
+const GRPC_FAULTS: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
 
 export function cannot(why: string): CannotSeparate {
   return { kind: "cannotSeparate", message: `${why}: use the pods' own metrics (source http or otel) or a mesh's` };

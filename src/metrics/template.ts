@@ -20,6 +20,8 @@ export interface RolloutSubject {
   readonly weightBp: number; // basis points
   /** Controller names of the Gateways that the routes are attached to, as they sign in the routes' status. */
   readonly gatewayControllers?: readonly string[];
+  /** Whether a route is a GRPCRoute. */
+  readonly speaksGrpc?: boolean;
 }
 
 /** What a ramp of a flag is called, for selecting its series. */

@@ -55,6 +55,19 @@ describe("Preflight", () => {
     expect(asked).toHaveLength(2);
   });
 
+  test("says that Envoy cannot tell how gRPC calls end, where a route is for them", () => {
+    const rollout = judgedBy({ source: "envoy" });
+    const through = (route: NonNullable<NonNullable<RolloutSpec["traffic"]>["routes"]>[number]): Rollout => ({
+      ...rollout,
+      spec: { ...rollout.spec, traffic: { service: "web", routes: [{ httpRoute: { name: "web" } }, route] } },
+    });
+    expect(problem(through({ httpRoute: { name: "api" } }))).toBeUndefined();
+    expect(problem(through({ grpcRoute: { name: "api" } }))).toMatchObject({
+      reason: "SourceCannotSeparate",
+      message: expect.stringContaining("count a gRPC call that failed as HTTP 200"),
+    });
+  });
+
   test("says where it stopped reading, and calls for a pass", async () => {
     answer = {
       kind: "refused",

@@ -33,6 +33,7 @@ export function subjectNamed(
     canary: side(sides.canary, settings.canaryService),
     ...(sides.stable === undefined ? {} : { stable: side(sides.stable, stableService) }),
     weightBp: sides.weightBp,
+    ...(settings.routes.some(({ kind }) => kind === "GRPCRoute") ? { speaksGrpc: true } : {}),
     ...(controllers.length === 0 ? {} : { gatewayControllers: [...new Set(controllers)] }),
   };
 }
