@@ -1,4 +1,6 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { applyCrds, startOperator } from "../cluster/playground.ts";
 import { KubectlZenith } from "./kubectl-zenith.ts";
@@ -151,6 +153,68 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: guard}]
     expect(code).toBe(1);
     expect(stderr).toMatch(/^Error: killswitches\.zenith\.sh "twice" already exists\n/);
     await says("kill", "twice", "--release");
+  });
+});
+
+describe("several namespaces and contexts", () => {
+  const rollout = (name: string, namespace: string) => `
+apiVersion: zenith.sh/v1alpha1
+kind: Rollout
+metadata: {name: ${name}, namespace: ${namespace}}
+spec: {workloadRef: {kind: Deployment, name: ${name}}, strategy: {canary: {preset: safe}}}
+`;
+  const config = () => cluster.path("contexts.yaml");
+
+  beforeAll(async () => {
+    await cluster.kubectl(["create", "namespace", "shop"]);
+    await cluster.apply([rollout("web", "default"), rollout("cart", "shop")].join("---\n"));
+    const banner = FLAGS.slice(FLAGS.indexOf("---")).replace("banner", "prices");
+    await cluster.apply(banner, "-n", "shop");
+    writeFileSync(config(), readFileSync(cluster.kubeconfig));
+    const set = async (...args: string[]) => {
+      const { code, stderr } = await zenith.kubectl(["config", "--kubeconfig", config(), ...args]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    };
+    const { contexts } = parse(readFileSync(config(), "utf8")) as { contexts: { context: Record<string, string> }[] };
+    const { cluster: here = "", user = "" } = contexts[0]?.context ?? {};
+    await set("set-cluster", "gone", "--server=https://127.0.0.1:1");
+    await set("set-context", "shop", `--cluster=${here}`, `--user=${user}`, "--namespace=shop");
+    await set("set-context", "gone", "--cluster=gone", `--user=${user}`);
+  });
+
+  test("-A shows those of every namespace, and which it is; without it those of one", async () => {
+    const rows = async (...args: string[]) =>
+      (await says(...args)).split("\n").map((line) => line.split(/ +/).slice(0, 2).join(" "));
+    expect(await rows("get", "-A")).toEqual(["NAMESPACE NAME", "default web", "shop cart"]);
+    expect(await says("get", "-o", "name")).toBe("rollout.zenith.sh/web");
+    expect(await rows("flag", "get", "-A")).toEqual([
+      "NAMESPACE NAME",
+      "default banner",
+      "default new-checkout",
+      "shop prices",
+    ]);
+    expect(await says("flag", "get", "-o", "name", "-n", "shop")).toBe("featureflag.zenith.sh/prices");
+  });
+
+  test("--context reads and writes where that context leads, and the current one stays", async () => {
+    const there = (...args: string[]) => says(...args, "--kubeconfig", config(), "--context", "shop");
+    expect(await there("get", "-o", "name")).toBe("rollout.zenith.sh/cart");
+    expect(await there("get", "-o", "name", "-n", "default")).toBe("rollout.zenith.sh/web");
+    expect(await says("get", "-o", "name", "--kubeconfig", config())).toBe("rollout.zenith.sh/web");
+    expect(await there("kill", "there", "--all", "--reason", "x")).toBe(
+      "killswitch.zenith.sh/there: stops 1 flag (prices) made safe",
+    );
+    expect(await says("kill", "-n", "shop")).toMatch(/\nthere +Active /);
+    expect((await zenith.run(["kill"])).stderr).toBe("There are no KillSwitches in namespace default.\n");
+    await there("kill", "there", "--release");
+  });
+
+  test.each([
+    ["gone", /^Error: [^\n]*127\.0\.0\.1:1[^\n]*\nHint: [^\n]+\n$/],
+    ["unheard-of", /^Error: [^\n]*"unheard-of"[^\n]*\nHint: [^\n]+\n$/],
+  ])("--context %s is answered in a sentence, and no other cluster is asked", async (context, says) => {
+    const answer = await zenith.run(["get", "--kubeconfig", config(), "--context", context]);
+    expect(answer).toEqual({ code: 1, stdout: "", stderr: expect.stringMatching(says) });
   });
 });
 
