@@ -111,7 +111,7 @@ describe("kubectl", () => {
     const { code, stderr } = await applied(bad, "--dry-run=server");
     expect(code).toBe(1);
     expect(stderr).toContain("spec.strategy.canary.steps[0].weight");
-    expect(stderr).toContain("150");
+    expect(stderr).toContain('must be a percentage from 0 to 100, as a number or as text such as "0.5%" (got 150)');
   });
 });
 
