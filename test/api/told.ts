@@ -373,6 +373,18 @@ export const TOLD: readonly Told[] = [
   },
   {
     number: 53,
+    what: "a quota of ReplicaSets that the Deployment's own has used up",
+    objects: all(
+      "{apiVersion: v1, kind: ResourceQuota, metadata: {name: few}, spec: {hard: {count/replicasets.apps: 1}}}",
+      deployment("web"),
+    ),
+    before: [["wait", "quota/few", "--for=jsonpath={.status.used.count/replicasets\\.apps}=1", "--timeout=30s"]],
+    patch: referencing,
+    reason: "TemplateRefused",
+    says: "exceeded quota: few, requested: count/replicasets.apps=1, used: count/replicasets.apps=1, limited: count/replicasets.apps=1",
+  },
+  {
+    number: 53,
     what: "pods that the namespace forbids",
     objects: SERVICE,
     before: [["label", "namespace", "NAMESPACE", "pod-security.kubernetes.io/enforce=restricted"]],
