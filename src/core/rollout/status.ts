@@ -309,7 +309,8 @@ function gatesOf(world: World, target: Target, now: string): Pick<RolloutStatus,
     const cut = { ...answer, message: answer.message.slice(0, 512), value: answer.value.slice(0, 320) };
     const told = before?.[i];
     if (told === undefined || told.gate !== cut.gate || told.open !== cut.open) return { ...cut, at: now };
-    const isFresh = cut.kind === "metric" && world.nowMs - Date.parse(told.at) < METRIC_TOLD_MS;
+    const isMeasured = cut.kind === "metric" && told.value !== "" && cut.value !== "";
+    const isFresh = isMeasured && world.nowMs - Date.parse(told.at) < METRIC_TOLD_MS;
     return isFresh || sameJson({ ...cut, at: told.at }, told) ? told : { ...cut, at: now };
   });
   return { gates };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RolloutGate } from "../../../src/api/gates.ts";
-import type { GateView } from "../../../src/core/gates/view.ts";
+import type { GateView, MetricAnswer } from "../../../src/core/gates/view.ts";
 import { atRest, type Play } from "./play.ts";
 
 /** What must hold before the first step, in stories. */
@@ -105,6 +105,22 @@ describe("a release with gates", () => {
     play.gates = undefined;
     play.until("Progressing", "GateClosed");
     expect(play.status.message).toContain("start it with --gates");
+  });
+
+  test("tells at once what a metric answers first, and each trouble with it; another value that says the same, later", () => {
+    const play = gated({ metric: { name: "load", promql: "load", max: 0.8 } }).until("Progressing", "GateClosed");
+    const answers = (answer: MetricAnswer): string | undefined => {
+      play.gates = { ...READ, metrics: new Map([["load", answer]]) };
+      play.forMs(20_000);
+      return play.status.gates?.[0]?.message;
+    };
+    expect(play.status.gates?.[0]?.message).toBe("Prometheus has not answered yet");
+    expect(answers({ kind: "none", message: "Prometheus answered 401" })).toBe("Prometheus answered 401");
+    expect(answers({ kind: "none", message: "Prometheus answered 503" })).toBe("Prometheus answered 503");
+    expect(answers({ kind: "value", value: 0.9 })).toBe("it is 0.9");
+    expect(answers({ kind: "value", value: 0.95 })).toBe("it is 0.9");
+    play.forMs(300_000);
+    expect(play.status.gates?.[0]?.message).toBe("it is 0.95");
   });
 
   test("writes nothing while nothing but time passes", () => {
