@@ -220,6 +220,20 @@ describe("zenith flags", () => {
     expect(stdout).toContain("a");
   });
 
+  test("keeps to itself what it is told of users, however it is told", async () => {
+    await cluster.apply(flag("a", ON));
+    const server = await serve(["--log-level=debug"]);
+    const USER = "planted-user";
+    const bodies = [`{"context":{"targetingKey":"${USER}","mail":"${USER}"}}`, `{"context":${USER}}`, `{"${USER}":1}`];
+    const answers = bodies.map((body) =>
+      fetch(`${server.ofrepUrl}/ofrep/v1/evaluate/flags/a`, { method: "POST", body }),
+    );
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 400, 200]);
+    expect(readFileSync(server.logFile, "utf8")).not.toContain(USER);
+    for (const page of ["metrics", "delivery?flagSet=default"])
+      expect(await (await fetch(`${server.managementUrl}/${page}`)).text()).not.toContain(USER);
+  });
+
   test("goes when it is told to, within its time, and says that it is not ready meanwhile", async () => {
     await cluster.apply(flag("a", ON));
     const server = await serve(["--drain-seconds=3"]);
