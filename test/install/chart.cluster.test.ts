@@ -75,7 +75,11 @@ async function helmDo(...args: string[]): Promise<string> {
   return stdout;
 }
 
-const settings = (): string[] => ["--set", `prometheus.url=${playground.prometheusUrl}`, "--wait", "--timeout=90s"];
+/** Patience for a busy machine: pods of two versions start and end at once. */
+const WAIT = ["--wait", "--timeout=180s"];
+const PATIENCE_MS = 300_000;
+
+const settings = (): string[] => ["--set", `prometheus.url=${playground.prometheusUrl}`, ...WAIT];
 
 /** No request failed since the last time, and there were some. */
 function expectUnhurt(): void {
@@ -150,7 +154,7 @@ function hookCalls(hook: "check" | "uninstall", asked = 0): AuditEvent[] {
   return askedBy(`${NAMESPACE}:zenith-${hook}`, playground.cluster.auditEvents().slice(asked));
 }
 
-describe(`helm, looking after all namespaces, and beginning with ${COMES_FROM}`, () => {
+describe(`helm, looking after all namespaces, and beginning with ${COMES_FROM}`, { timeout: PATIENCE_MS }, () => {
   test.skipIf(EARLIER.kind === "missing")("upgrades from sources that are not today's", () => {
     expect(earlierTree()).not.toBe(ROOT);
   });
@@ -187,7 +191,7 @@ describe(`helm, looking after all namespaces, and beginning with ${COMES_FROM}`,
   });
 
   test("rolls back in the middle of a release", async () => {
-    const back = ["rollback", "zenith", "1", "--wait", "--timeout=90s"];
+    const back = ["rollback", "zenith", "1", ...WAIT];
     await replaceOperators("shop/web:v5", earlierTree(), () => helmDo(...back));
     expect(await shortName()).toBe("");
   });
@@ -215,7 +219,7 @@ describe(`helm, looking after all namespaces, and beginning with ${COMES_FROM}`,
     await story.release("shop/web:v6");
     await story.until("web", ({ weights }) => weights?.effective === 20, "the first weight");
     const hooks = await hookRights("uninstall");
-    await helmDo("uninstall", "zenith", "--wait", "--timeout=180s");
+    await helmDo("uninstall", "zenith", ...WAIT);
     expect(refusalsIn(hookCalls("uninstall"))).toEqual([]);
     expect(rightsOf(hookCalls("uninstall"))).toEqual(hooks);
     expect(await kubectl("get", "crd", "rollouts.zenith.sh", "-o", "name")).not.toBe("");
