@@ -220,7 +220,7 @@ export const REASONS: readonly ReasonGroup[] = [
         "StableDown",
         "Progressing",
         "No stable pod is ready: a release has nothing to be compared with.",
-        "Mend stable; after `progressDeadline` the new revision replaces it directly.",
+        "Mend stable; after `progressDeadline` the new revision replaces it directly, unless a KillSwitch, a pause, a gate or a problem holds it.",
       ],
       [
         "ReplacingStable",

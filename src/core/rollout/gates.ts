@@ -6,14 +6,11 @@ import { hasRoutes, type Target } from "./target.ts";
 import type { World } from "./world.ts";
 
 /** Undefined where nothing speaks against more traffic for the canary; else why it holds. */
-export function mayRaise({ world, judged, orders }: Situation, target: Target, gate: Gate): Target | undefined {
+export function mayRaise(situation: Situation, target: Target, gate: Gate): Target | undefined {
+  const { world, judged, orders } = situation;
   const { analysis } = world.settings;
-  const kill = killOf(world);
-  if (kill !== undefined) return { ...paused(target, kill.reason, kill.message), ...kill };
-  const contested = contestOf(world);
-  if (contested !== undefined) return { ...target, ...contested, checkAgainInMs: 5_000 };
-  if (world.settings.paused || pausedByRequest(world, orders?.pause))
-    return paused(target, "PausedByUser", "paused by a person; resume to go on");
+  const stopped = stoppedByPeople(situation, target);
+  if (stopped !== undefined) return stopped;
   if (analysis === undefined || promotesFully({ world, ...(orders === undefined ? {} : { orders }) })) return undefined;
   const isPassed = gate === "answered" || isPromoted(world, orders, target.stepIndex) || !hasTraffic(world);
   const obstacle = obstacleTo(isPassed ? "answered" : gate, {
@@ -27,6 +24,16 @@ export function mayRaise({ world, judged, orders }: Situation, target: Target, g
   const { reason, message, needsPerson } = obstacle;
   if (needsPerson === true) return paused(target, reason, message);
   return { ...target, reason, message, checkAgainInMs: analysis.intervalMs };
+}
+
+/** A KillSwitch, a contest or a pause: nothing rises beneath them, whatever the metrics say. Undefined where there is none. */
+export function stoppedByPeople({ world, orders }: Situation, target: Target): Target | undefined {
+  const kill = killOf(world);
+  if (kill !== undefined) return { ...paused(target, kill.reason, kill.message), ...kill };
+  const contested = contestOf(world);
+  if (contested !== undefined) return { ...target, ...contested, checkAgainInMs: 5_000 };
+  if (!world.settings.paused && !pausedByRequest(world, orders?.pause)) return undefined;
+  return paused(target, "PausedByUser", "paused by a person; resume to go on");
 }
 
 /** While someone works against us nobody knows who gets what: nothing rises, and a route is left alone for a while. */

@@ -2,7 +2,7 @@ import { overdueBake } from "./bake.ts";
 import type { Situation } from "./decide.ts";
 import { entryOf, GATES } from "./entry.ts";
 import { replicasThatServe } from "./exchange.ts";
-import { contestOf } from "./gates.ts";
+import { contestOf, stoppedByPeople } from "./gates.ts";
 import { drainsForMs } from "./let-in.ts";
 import { scalingMark, WAKING, ZERO } from "./marks.ts";
 import { type Problem, problemOf } from "./problems.ts";
@@ -14,6 +14,9 @@ import { killOf } from "./stops.ts";
 import { hasRoutes, type Rejection, remainingMs, seenMs, type Target, untilDeadlineMs } from "./target.ts";
 import { isWaking } from "./wake.ts";
 import type { Revision, World } from "./world.ts";
+
+/** No pod of stable is ready. */
+const STABLE_DOWN = "stableDown";
 
 /** Stable serves all: nothing to do, or a new revision to start. Always answers. */
 export function resting(situation: Situation): Target {
@@ -92,8 +95,8 @@ function beginOrHold(situation: Situation, rest: Target, stable: Revision): Targ
   if (waking && stable.ready < replicas && seenMs(world, "Resting", WAKING) < settings.progressDeadlineMs)
     return hold(WAKING, "ScalingStable", `stable comes up first: ${stable.ready} of ${replicas} pods ready`);
   if (stable.ready === 0) {
-    if (seenMs(world, "Resting", "stableDown") >= settings.progressDeadlineMs) return replaceStable(world, rest);
-    return hold("stableDown", "StableDown", "no stable pod is ready; a release has nothing to be compared with");
+    if (seenMs(world, "Resting", STABLE_DOWN) >= settings.progressDeadlineMs) return replaceStable(situation, rest);
+    return hold(STABLE_DOWN, "StableDown", "no stable pod is ready; a release has nothing to be compared with");
   }
   const kill = killOf(world);
   if (kill !== undefined) return { ...hold("resting", kill.reason, kill.message), phase: "Paused", ...kill };
@@ -146,19 +149,37 @@ function begin(situation: Situation, stable: Revision): Target {
   return { ...target, stable: stable.hash, canary: hash, stepChanged: true };
 }
 
-/** A stable with nothing ready for the whole deadline is replaced directly, as on a first deploy. */
-function replaceStable(world: World, rest: Target): Target {
+/** A stable with nothing ready for the whole deadline is replaced directly, as on a first deploy: unless what would keep a
+ * release from beginning keeps this from it. Pods that were asked for stay. */
+function replaceStable(situation: Situation, rest: Target): Target {
+  const { world } = situation;
   const { wanted, replicas } = world;
   if (wanted === undefined) return rest;
+  const held = notToBegin(situation, rest);
+  if (held !== undefined) {
+    const sizes = { ...rest.sizes, ...(wanted.size > 0 ? { [wanted.hash]: wanted.size } : {}) };
+    return { ...held, mark: STABLE_DOWN, message: `no stable pod is ready; ${held.message}`, sizes };
+  }
   if (wanted.ready >= replicas) return { ...restingAs(world, wanted), promoted: wanted.hash };
   return {
     ...rest,
     phase: "Progressing",
-    mark: "stableDown",
+    mark: STABLE_DOWN,
     reason: "ReplacingStable",
     message: `stable has no ready pod; revision ${wanted.hash} replaces it directly (${wanted.ready} of ${replicas} ready)`,
     sizes: { ...rest.sizes, [wanted.hash]: replicas },
   };
+}
+
+/** Why nothing of the wanted revision may come now; undefined where nothing keeps it. */
+function notToBegin(situation: Situation, rest: Target): Target | undefined {
+  const { world, orders } = situation;
+  const stopped = stoppedByPeople(situation, { ...rest, phase: "Progressing" });
+  if (stopped !== undefined) return stopped;
+  const problem = problemOf(world);
+  if (problem !== undefined) return impossible(situation, rest, problem);
+  const { answers, held } = entryOf(world, orders);
+  return held === undefined ? undefined : { ...rest, gates: answers, ...held };
 }
 
 function settled(situation: Situation, rest: Target): Target {

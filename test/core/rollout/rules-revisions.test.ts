@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Service } from "../../../src/api/kubernetes.ts";
 import { expectSound, servesAlone } from "./expectations.ts";
 import { atRest, Play, underWay } from "./play.ts";
 
@@ -8,6 +9,13 @@ const waiting = {
 };
 /** The canary stays at half. */
 const half = { spec: { strategy: { canary: { steps: [{ weight: 50 }, { pause: {} }] } } } };
+
+function selectIn(play: Play, labels: Record<string, string>): void {
+  play.objects.change<Service>("Service", "web", (service) => ({
+    ...service,
+    spec: { ...service.spec, selector: { ...service.spec.selector, ...labels } },
+  }));
+}
 
 describe("rule 6: revisions", () => {
   test("a third one restarts at step 0, weight 0, against stable", () => {
@@ -252,6 +260,64 @@ describe("rule 7: deadlines", () => {
     play.deploy("v2");
     play.until("Healthy").settles();
     expect(play.sizes).toEqual({ v2: 4 });
+  });
+
+  const keepers: Record<string, { keep(play: Play): void; letGo(play: Play): void; says: string }> = {
+    "a KillSwitch": {
+      keep: (play) => {
+        play.kill = { name: "stop", reason: "incident", aborts: false };
+      },
+      letGo: (play) => {
+        play.kill = undefined;
+      },
+      says: 'held by KillSwitch "stop": incident',
+    },
+    "a pause in the spec": {
+      keep: (play) => play.edit(() => ({ paused: true })),
+      letGo: (play) => play.edit(() => ({ paused: false })),
+      says: "paused by a person; resume to go on",
+    },
+    "a pause by request": {
+      keep: (play) => play.request("pause"),
+      letGo: (play) => play.request("resume"),
+      says: "paused by a person; resume to go on",
+    },
+    "a gate": {
+      keep: (play) => play.edit(() => ({ gates: [{ approval: {} }] })),
+      letGo: (play) => play.request("promote"),
+      says: "waiting for approval before the first step; promote to begin",
+    },
+    "a Service that selects others": {
+      keep: (play) => selectIn(play, { app: "other" }),
+      letGo: (play) => selectIn(play, { app: "web" }),
+      says: 'Service "web" selects app=other, which the template\'s labels do not say; make them agree',
+    },
+  };
+
+  test.each(Object.entries(keepers))("%s keeps a dead stable from being replaced", (_name, { keep, letGo, says }) => {
+    const play = atRest();
+    play.ready("v1", 0);
+    play.deploy("v2");
+    keep(play);
+    play.forMs(3_600_000);
+    expect(play.sizes).toEqual({ v1: 4 });
+    expect(play.status.message).toBe(`no stable pod is ready; ${says}`);
+    letGo(play);
+    play.until("Healthy").settles();
+    expect(play.sizes).toEqual({ v2: 4 });
+  });
+
+  test("what comes to stop a replacement half way leaves the pods that were asked for", () => {
+    const play = atRest();
+    play.ready("v1", 0);
+    play.ready("v2", 3);
+    play.deploy("v2");
+    play.until("Progressing", "ReplacingStable").forMs(1_000);
+    play.request("pause");
+    play.ready("v2");
+    play.forMs(60_000);
+    expect([play.phase, play.reason, play.sizes]).toEqual(["Paused", "PausedByUser", { v1: 4, v2: 4 }]);
+    expect(play.selects()).toBe("v1");
   });
 
   test("a stable without a ready pod for the deadline is replaced directly", () => {
