@@ -323,7 +323,7 @@ export const REASONS: readonly ReasonGroup[] = [
       [
         "ServiceHasOtherPods",
         "Failed",
-        "Before the first start, the Service leads to pods of others, which would lose its traffic.",
+        "Before the first start, or newly named, the Service leads to pods of others, which would lose its traffic.",
         "Take their Deployment over with `workloadRef`, or use a Service of its own.",
       ],
       [

@@ -94,7 +94,8 @@ function cannotGoOn({ world }: Situation): Target | undefined {
   const unusable = settings.service === undefined ? undefined : serviceProblem(world);
   if (unusable !== undefined) return failed(world, "ServiceUnusable", unusable);
   // Later the others keep a release from starting; one that is on its way they do not stop.
-  const problem = templateRefused(world) ?? (world.stable === undefined ? problemOf(world) : undefined);
+  const unfit = world.stable === undefined ? problemOf(world) : world.serviceOfOthers;
+  const problem = templateRefused(world) ?? unfit;
   return problem === undefined ? undefined : failed(world, problem.reason, problem.message);
 }
 

@@ -1,5 +1,5 @@
 import type { PodTemplate, Route, Service } from "../../api/kubernetes.ts";
-import { LABEL_ROLLOUT, labelValue } from "./names.ts";
+import { ANNOTATION_CHANGED_BY, LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { isOwnedBy, pinned } from "./objects.ts";
 import type { World } from "./world.ts";
 
@@ -30,11 +30,22 @@ const FIRST_CHECKS: readonly Check[] = [...CHECKS, selectorOverlaps, serviceHasO
 /** Why no release can start, the first reason found. One that is on its way is never stopped by these: its rules judge what
  * they see. */
 export function problemOf(world: World): Problem | undefined {
+  if (world.serviceOfOthers !== undefined) return world.serviceOfOthers;
   for (const check of world.stable === undefined ? FIRST_CHECKS : CHECKS) {
     const problem = check(world);
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** Why a Service that the spec has come to name is left alone: pinned to our pods it would lead nowhere, or others would lose
+ * its traffic. What bears our mark, or has a pair in front of it, is ours to lead. */
+export function serviceOfOthers(world: World): Problem | undefined {
+  const { stable, snapshot, selects, routes, name } = world;
+  if (stable === undefined || snapshot.service === undefined || selects !== "author") return undefined;
+  if (snapshot.service.metadata.annotations?.[ANNOTATION_CHANGED_BY] === name) return undefined;
+  if (routes.state === "paired" || routes.state === "mixed") return undefined;
+  return serviceSelectsOthers(world) ?? serviceHasOtherPods(world);
 }
 
 /** A refused template holds everything that goes up: nothing can be made of it. */

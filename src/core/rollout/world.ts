@@ -5,6 +5,7 @@ import type { TrafficRouter } from "../routing.ts";
 import { deploymentPodsOf, type EndpointsView, endpointsOf } from "./endpoints.ts";
 import { ANNOTATION_REJECTED } from "./names.ts";
 import { pinOf } from "./objects.ts";
+import { type Problem, serviceOfOthers } from "./problems.ts";
 import { type Revision, recoveredStable, revisionsOf, wantedRevision } from "./revisions.ts";
 import { type RoutesView, routesOf } from "./routes-view.ts";
 import { type Settings, settingsOf } from "./settings.ts";
@@ -40,6 +41,8 @@ export interface World {
   readonly canaryEndpoints: EndpointsView;
   /** "deployment:<hash>", as a Service is narrowed to the pods of the referenced Deployment; undefined while unknown. */
   readonly deploymentPods?: string;
+  /** Why the Service that the spec names is not ours to lead: until that is mended the world is one without traffic. */
+  readonly serviceOfOthers?: Problem;
   /** A rejection that reached objects before it reached status. */
   readonly unrecordedRejection?: Rejection;
 }
@@ -63,7 +66,7 @@ export function observe(snapshot: Snapshot, routers: Routers): World {
   const canaryHash = status.progress?.canary;
   const previousHash = status.progress?.previous;
   const stable = stableHash === undefined ? undefined : revisions.get(stableHash);
-  return {
+  const world: World = {
     nowMs: snapshot.nowMs,
     snapshot,
     rollout,
@@ -85,6 +88,26 @@ export function observe(snapshot: Snapshot, routers: Routers): World {
     ...optional("deploymentPods", deploymentPodsOf(serviceEndpoints, settings.workload)),
     canaryEndpoints: endpointsOf(snapshot.canarySlices, snapshot.replicaSets),
     ...optional("unrecordedRejection", rejectionOnObjects(snapshot, status)),
+  };
+  const problem = serviceOfOthers(world);
+  return problem === undefined ? world : { ...withoutTraffic(world, routers), serviceOfOthers: problem };
+}
+
+/** As if spec.traffic were not there. */
+function withoutTraffic(world: World, routers: Routers): World {
+  const { service: _theirs, canaryService: _other, ...settings } = { ...world.settings, routes: [] };
+  const { service: _service, canaryService: _canary, ...rest } = world.snapshot;
+  const snapshot: Snapshot = { ...rest, routes: [], serviceSlices: [], canarySlices: [] };
+  const none = endpointsOf([], []);
+  return {
+    ...world,
+    settings,
+    snapshot,
+    routes: routesOf(snapshot, settings, routers),
+    selects: pinOf(undefined, world.name),
+    canarySelects: pinOf(undefined, world.name),
+    serviceEndpoints: none,
+    canaryEndpoints: none,
   };
 }
 
