@@ -76,7 +76,7 @@ export const REASONS: readonly ReasonGroup[] = [
       [
         "ScalingStable",
         "Progressing, Baking",
-        "After `replicas: 0`, stable comes up before the canary, and before a bake goes on.",
+        "After `replicas: 0`, stable comes up before the canary, and before a bake goes on; so it does before routes that are added in a release divide traffic.",
         "Wait.",
       ],
       [

@@ -1,5 +1,5 @@
 import type { Situation } from "./decide.ts";
-import { leftWhereStuck, replicasThatServe } from "./exchange.ts";
+import { isByRoutes, leftWhereStuck, replicasThatServe } from "./exchange.ts";
 import { successorOf } from "./successor.ts";
 import { hasRoutes, heldMs, remainingMs, seenMs, type Target, untilDeadlineMs } from "./target.ts";
 import type { Revision, World } from "./world.ts";
@@ -38,7 +38,7 @@ export function returning(situation: Situation): Target | undefined {
   const because = (progress.because ?? { revision: progress.canary ?? "", reason: "Undone", message: "" }) as Because;
   const successor = successorOf(situation, stable, seenMs(world, "Returning", "stranded"));
   if (successor !== undefined) return replacedBy(world, because, stable, successor);
-  return hasRoutes(world.routes) ? returnByRoutes(world, because) : returnBySizes(world, because);
+  return isByRoutes(world) ? returnByRoutes(world, because) : returnBySizes(world, because);
 }
 
 /** Within this most gateways have taken a change in: later it is said what is waited for. */
@@ -125,7 +125,7 @@ function returned(world: World, because: Because): Target {
 /** Traffic to stable, at once: unless that would strand it. */
 function returnTarget(world: World, because: Because, mark: string): Target {
   const { stable, status, replicas } = world;
-  const routed = hasRoutes(world.routes);
+  const routed = isByRoutes(world);
   const hash = stable?.hash ?? "";
   const stranded = isStranded(world);
   const switches = stranded

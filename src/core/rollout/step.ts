@@ -4,6 +4,7 @@ import { approach, isTold, settling, takingIn } from "./approach.ts";
 import { bothBad } from "./both-bad.ts";
 import { capacity, sizesAt } from "./capacity.ts";
 import type { Situation } from "./decide.ts";
+import { isByRoutes, replicasThatServe } from "./exchange.ts";
 import { mayRaise, paused, promotesFully } from "./gates.ts";
 import { handOverTarget } from "./hand-over.ts";
 import { drainsForMs } from "./let-in.ts";
@@ -52,7 +53,7 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
   const weightBp = full ? 10_000 : weightAt(steps, at);
   const target = base(world, at, weightBp, changed);
   const present = full ? presentWeightFirst(world, at) : undefined;
-  const onTheWay = bothBad(situation, target) ?? present ?? capacity(situation, target);
+  const onTheWay = bothBad(situation, target) ?? present ?? stableFirst(world, target) ?? capacity(situation, target);
   if (onTheWay !== undefined) return onTheWay;
   const ready: Target = { ...target, stepReady: true };
   if (!hasRoutes(world.routes) && target.stepReady !== true)
@@ -76,6 +77,19 @@ function walk(situation: Situation, at: number, changed: boolean): Target {
     ? (settling(world, there) ?? untold(world, there) ?? mayRaise(situation, there, "judged"))
     : undefined;
   return gate ?? walk(situation, at + 1, true);
+}
+
+/** Routes that come to divide traffic wait until stable is there: what they leave to it must find pods. */
+function stableFirst(world: World, target: Target): Target | undefined {
+  const { stable, routes, replicas } = world;
+  if (stable === undefined || !hasRoutes(routes) || isByRoutes(world)) return undefined;
+  return {
+    ...target,
+    mark: "stableFirst",
+    reason: "ScalingStable",
+    message: `stable comes up before the routes divide traffic: ${stable.ready} of ${replicasThatServe(world)} pods ready`,
+    sizes: { [stable.hash]: replicas },
+  };
 }
 
 /** All at once begins where the weight that the canary has is taken in and has settled: a raise from what nobody has seen yet
@@ -135,7 +149,7 @@ function base(world: World, stepIndex: number, weightBp: number, changed: boolea
     ...(changed ? { stepChanged: true } : {}),
     stepReady: (!changed || sameWeight(world, weightBp)) && status.progress?.stepReady === true,
     weightBp,
-    selects: hasRoutes(world.routes) ? hash : "all",
+    selects: isByRoutes(world) ? hash : "all",
     sizes: sizesAt(world, weightBp),
   };
 }

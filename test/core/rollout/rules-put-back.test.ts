@@ -192,6 +192,48 @@ describe("rule 11: what the spec no longer names is put back before anything els
     servesAlone(play, "v1");
   });
 
+  describe("routes that are added where sizes were the weights", () => {
+    const traffic = { service: "web", routes: [{ httpRoute: { name: "web" } }] };
+    const bySizes = (weight: number) => {
+      const steps = [{ weight }, { pause: {} }];
+      const play = atRest({ routes: false, spec: { replicas: 10, strategy: { canary: { steps } } } });
+      play.deploy("v2");
+      play.run(({ reason }) => reason === "WaitingForApproval").forMs(1_000);
+      play.objects.create(routeOf("web"), play.nowMs);
+      return play;
+    };
+
+    test.each([90, 100])("wait at %i % until stable may serve beside them", (weight) => {
+      const play = bySizes(weight);
+      const before = play.traffic;
+      play.ready("v1", play.sizes.v1 ?? 0); // New pods take their time.
+      play.edit(() => ({ traffic }));
+      play.forget().forMs(900_000);
+      expect([play.reason, play.selects(), play.traffic]).toEqual(["ScalingStable", "all", before]);
+      expect(play.sizes).toEqual({ v1: 10, v2: weight / 10 });
+      play.ready("v1", 8);
+      play.until("Paused", "WaitingForApproval");
+      expect([play.selects(), play.traffic.v2]).toEqual(["v1", weight / 100]);
+      play.ready("v1");
+      play.request("promote");
+      play.until("Healthy").settles();
+      servesAlone(play, "v2", 10);
+    });
+
+    test("go back as sizes do, where what is wanted changes before that", () => {
+      const play = bySizes(90);
+      play.ready("v1", 1);
+      play.edit(() => ({ traffic }));
+      play.deploy("v3");
+      play.forget().until("Progressing", "Superseded").forMs(10_000);
+      expect([play.selects(), play.traffic]).toEqual(["all", { v1: 0.1, v2: 0.9 }]);
+      play.ready("v1", 8);
+      play.until("Paused", "WaitingForApproval");
+      expect(play.sizes).toEqual({ v1: 10, v3: 9 });
+      expect(play.gaps).toEqual([]);
+    });
+  });
+
   test("a route that is added in a release takes part", () => {
     const play = underWay(25);
     play.objects.create(routeOf("other"), play.nowMs);
