@@ -149,6 +149,8 @@ function enter(situation: Situation, target: Target): Target | undefined {
   const drifted = writtenBp > 0 && writtenBp <= target.weightBp && answered && !stopped;
   const gate = drifted ? undefined : mayRaise(situation, target, "answered");
   if (gate !== undefined) return gate;
+  const joining = drifted ? untilJoined(world, { ...target, canarySelects: hash }) : undefined;
+  if (joining !== undefined) return joining;
   const canaryBp = drifted ? writtenBp : 0;
   return {
     ...target,
@@ -157,4 +159,13 @@ function enter(situation: Situation, target: Target): Target | undefined {
     wish: { kind: "paired", canaryBp },
     message: drifted ? "putting the canary's weight back" : "entering the canary into the routes at 0 %",
   };
+}
+
+/** A route that has come to others stands at 0 until that is effective and has settled. */
+function untilJoined(world: World, target: Target): Target | undefined {
+  const { readings, canaryBp } = world.routes;
+  if (!readings.some(({ reading }) => reading.kind === "paired" && reading.canaryBp === 0)) return undefined;
+  const waitMs = unsettledMs(world);
+  const settles = { ...target, mark: effectiveMark(canaryBp), message: "letting a route that was added settle at 0 %" };
+  return takingIn(world, target) ?? (waitMs === 0 ? undefined : { ...settles, checkAgainInMs: waitMs });
 }

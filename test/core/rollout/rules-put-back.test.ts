@@ -234,12 +234,30 @@ describe("rule 11: what the spec no longer names is put back before anything els
     });
   });
 
-  test("a route that is added in a release takes part", () => {
+  test("one of two routes that is applied anew in a release has its weight back at once", () => {
+    const play = withTwoRoutes();
+    const { spec } = routeOf("other");
+    play.objects.change<Route>("HTTPRoute", "other", (route) => ({ ...route, spec }));
+    play.forget().step();
+    expect(play.story[0]).toMatch(/^00:00 give the canary 25 %/);
+  });
+
+  test("a route that is added in a release takes part, by way of 0 as the others did", () => {
     const play = underWay(25);
+    play.forMs(10_000);
     play.objects.create(routeOf("other"), play.nowMs);
     play.edit(() => two.spec);
-    play.forget().forMs(30_000);
-    expect(backends(play, "other")?.[0]?.backendRefs?.map(({ weight }) => weight)).toEqual([3, 1]);
+    const weights = () => backends(play, "other")?.[0]?.backendRefs?.map(({ weight }) => weight);
+    play.manners.gateway = "silent";
+    play.forget().forMs(10_000);
+    expect([weights(), play.weights]).toEqual([[1, 0], { web: 3, "web-canary": 1 }]);
+    play.manners.gateway = "accepts";
+    play.forMs(30_000);
+    expect(play.story.filter((line) => line.includes("give the canary"))).toEqual([
+      expect.stringMatching(/^00:00 give the canary 0 %/),
+      expect.stringMatching(/^00:13 give the canary 25 %/),
+    ]);
+    expect([weights(), play.weights]).toEqual([[3, 1], { web: 3, "web-canary": 1 }]);
     play.until("Healthy");
     expectSound(play);
   });

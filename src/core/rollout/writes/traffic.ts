@@ -1,7 +1,7 @@
-import type { JsonPatchOperation } from "../../../api/kubernetes.ts";
+import { GROUP, type JsonPatchOperation, type KubeObject } from "../../../api/kubernetes.ts";
 import { sameJson } from "../../json.ts";
 import type { Write } from "../../plan.ts";
-import type { RouteWish } from "../../routing.ts";
+import type { RouteReading, RouteWish } from "../../routing.ts";
 import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED } from "../names.ts";
 import { canaryServiceOf, isOwnedBy, pinned, portsOf, TO_DEPLOYMENT } from "../objects.ts";
 import type { Target } from "../target.ts";
@@ -24,14 +24,22 @@ export function routeWrites(target: Target, world: World, routers: Routers): Wri
       (reading.kind === "rest" && wish.kind === "paired" && wish.canaryBp === 0 && target.stage !== "Stepping")
     )
       return [];
-    const operations = [...router.write(object, backends, wish)];
+    const own = joins(object, reading, world) && wish.kind === "paired" ? { ...wish, canaryBp: 0 } : wish;
+    const operations = [...router.write(object, backends, own)];
     if (operations.length === 0) return [];
     return [
-      patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(wish, target.stage), [
+      patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(own, target.stage), [
         "/spec/rules",
       ]),
     ];
   });
+}
+
+/** A route that comes to others in a release enters at 0 as they did. One that bears an annotation of ours was there, and has
+ * been reset: its gateway knows the canary. */
+function joins({ metadata }: KubeObject, reading: RouteReading, { routes }: World): boolean {
+  const isMarked = Object.keys(metadata.annotations ?? {}).some((key) => key.startsWith(`${GROUP}/`));
+  return reading.kind === "rest" && routes.state === "mixed" && !isMarked;
 }
 
 function routeWhy(wish: RouteWish, stage: Target["stage"]): string {
