@@ -113,7 +113,7 @@ describe("the quick start", () => {
 
   test("2: hands a Deployment over", async () => {
     const [manifest = ""] = yamlIn(PAGE);
-    const short = manifest.replace("over: 10m", "over: 20s").replace("bake: 10m", "bake: 5s");
+    const short = manifest.replace("over: 10m", "over: 30s").replace("bake: 10m", "bake: 5s");
     expect(short).not.toContain("10m");
     const input = `${short}  analysis: {interval: 2s}\n`;
     const { code, stderr } = await playground.cluster.kubectl(["apply", "-f", "-"], { input });
