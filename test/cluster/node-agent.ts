@@ -5,6 +5,7 @@ import type { Condition, KubeObject, Pod } from "../../src/api/kubernetes.ts";
 import { refOf } from "../../src/api/kubernetes.ts";
 import type { Store } from "../../src/kube/store.ts";
 import { claimPorts, releasePorts } from "./ports.ts";
+import { Reaper } from "./processes.ts";
 import { Access, TYPES } from "./watch.ts";
 
 /**
@@ -86,7 +87,7 @@ export async function startNodeAgent(
   root: string,
   { node = "processes", runtime = () => undefined }: { node?: string; runtime?: Runtime } = {},
 ): Promise<NodeAgent> {
-  const agent = new Agent(kubeconfig, { root, runtime, addressesUrl: "" }, node);
+  const agent = new Agent(kubeconfig, { root, runtime, addressesUrl: "", reaper: new Reaper() }, node);
   await agent.start();
   return agent;
 }
@@ -97,6 +98,7 @@ interface Means {
   readonly runtime: Runtime;
   /** Where programs learn where a virtual pod address is served; see `pod-network.ts`. */
   readonly addressesUrl: string;
+  readonly reaper: Reaper;
 }
 
 const ADDRESSES = "/address/";
@@ -138,6 +140,7 @@ class Agent implements NodeAgent {
     await this.#access.close();
     await new Promise((resolve) => this.#server?.close(resolve) ?? resolve(undefined));
     for (const pod of this.#running.values()) pod.kill();
+    this.#means.reaper.stop();
   }
 
   #see(type: string, pod: RunnablePod): void {
@@ -307,7 +310,7 @@ class PodProcess {
   }
 
   async #spawn(): Promise<void> {
-    const { root, runtime, addressesUrl } = this.#means;
+    const { root, runtime, addressesUrl, reaper } = this.#means;
     const start = this.#start();
     const [command = "", ...args] = start.command;
     const own = { command: command === "node" ? process.execPath : command, args, env: {} };
@@ -327,6 +330,7 @@ class PodProcess {
         ...program.env,
       },
     });
+    reaper.watch(this.#child);
     this.#child.on("error", () => undefined); // A command that does not exist ends like one that failed.
   }
 

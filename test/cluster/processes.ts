@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const SUPERVISOR = join(dirname(fileURLToPath(import.meta.url)), "supervise.mjs");
+const REAPER = join(dirname(fileURLToPath(import.meta.url)), "reap.mjs");
 
 /** A program that ends when it is told to, and when this process ends in whatever way. */
 export interface Running {
@@ -12,6 +13,30 @@ export interface Running {
   readonly ended: Promise<number>;
   signal(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
+}
+
+/** Kills what it was told of when this process ends, in whatever way. */
+export class Reaper {
+  readonly #process: ChildProcess;
+
+  constructor() {
+    this.#process = spawn(process.execPath, [REAPER], { stdio: ["pipe", "ignore", "inherit"], detached: true });
+    this.#process.unref();
+    (this.#process.stdin as unknown as { unref?: () => void } | null)?.unref?.();
+    this.#process.stdin?.on("error", () => undefined); // Somebody has killed it: then what is left is left.
+  }
+
+  /** From now on, until it ends. */
+  watch(child: ChildProcess): void {
+    const { pid } = child;
+    if (pid === undefined) return; // It did not start.
+    this.#process.stdin?.write(`+${pid}\n`);
+    child.once("exit", () => this.#process.stdin?.write(`-${pid}\n`));
+  }
+
+  stop(): void {
+    this.#process.stdin?.end();
+  }
 }
 
 /** Starts a program under the supervisor; what it prints goes to `logFile`. */

@@ -61,19 +61,24 @@ describe("the stand-in gateway", () => {
 
 describe("a run that is killed", () => {
   const PROGRAM = `
-    import { startCluster } from "./test/cluster/cluster.ts";
-    const { directory } = await startCluster({ controllers: false, scheduler: false });
-    console.log(directory);
+    import { Playground } from "./test/cluster/playground.ts";
+    import { shop } from "./test/demo/shop.ts";
+    const { cluster, agent } = await Playground.start();
+    await cluster.apply(shop({ replicas: 2 }));
+    await cluster.kubectl(["rollout", "status", "deployment/web", "--timeout=60s"]);
+    console.log(JSON.stringify({ directory: cluster.directory, agent: agent.targetsUrl }));
     setInterval(() => undefined, 1_000);
   `;
 
-  /** Programs that were given a path in the folder. */
-  function programsIn(directory: string): string[] {
-    const commands = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-    return commands.flatMap((pid) => {
+  /** Programs to which it was said, by an argument or in their environment. */
+  function programsWith(said: string): string[] {
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    return pids.flatMap((pid) => {
       try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-        return command.includes(directory) ? [command] : [];
+        const [command = "", environment = ""] = ["cmdline", "environ"].map((file) =>
+          readFileSync(`/proc/${pid}/${file}`, "utf8").replaceAll("\0", " "),
+        );
+        return command.includes(said) || environment.includes(said) ? [command] : [];
       } catch {
         return []; // It has just ended.
       }
@@ -87,12 +92,14 @@ describe("a run that is killed", () => {
     const stdio = ["ignore", "pipe", "inherit"] as const;
     const run = spawn(process.execPath, ["--input-type=module", "-e", PROGRAM], { stdio: [...stdio] });
     const [said] = (await once(run.stdout, "data")) as [Buffer];
-    const directory = said.toString().trim();
-    expect(programsIn(directory).length).toBeGreaterThanOrEqual(2); // etcd and the API server.
+    const { directory, agent } = JSON.parse(said.toString()) as { directory: string; agent: string };
+    const left = () => [...programsWith(directory), ...programsWith(agent)];
+    expect(programsWith(directory).length).toBeGreaterThanOrEqual(4); // etcd, the API server, its controllers, the scheduler.
+    expect(programsWith(agent)).toHaveLength(2); // Pods.
     run.kill("SIGKILL");
-    for (const endMs = performance.now() + 30_000; programsIn(directory).length > 0 && performance.now() < endMs; )
+    for (const endMs = performance.now() + 30_000; left().length > 0 && performance.now() < endMs; )
       await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(programsIn(directory)).toEqual([]);
+    expect(left()).toEqual([]);
     next = await startCluster({ controllers: false, scheduler: false });
     expect(existsSync(directory)).toBe(false);
   }, 120_000);
