@@ -11,8 +11,8 @@ const LONG = [
   "test/simulation/flags/flags.test.ts",
 ];
 
-/** They count every request that fails or comes late, every scrape, or what is late by a second: nothing else may run meanwhile. */
-const ALONE = [
+/** They count every request that fails or comes late, every scrape, or what is late by a second: a core each. */
+const QUIET = [
   "test/e2e/traffic.cluster.test.ts",
   "test/metrics/prometheus.cluster.test.ts",
   "test/demo/demo.cluster.test.ts",
@@ -22,6 +22,7 @@ const ALONE = [
 
 /** Minutes each, most of it waiting. */
 const LONGEST = [
+  "test/e2e/traffic.cluster.test.ts",
   "test/e2e/rest.cluster.test.ts",
   "test/install/chart.cluster.test.ts",
   "test/install/rights.cluster.test.ts",
@@ -79,12 +80,12 @@ export default defineConfig({
           ...onControlPlane,
           name: "cluster",
           include: ["test/**/*.cluster.test.ts"],
-          exclude: ALONE,
+          exclude: QUIET,
           maxWorkers: 3, // Each file has a control plane of its own, and most of its time is waiting.
         },
       },
       {
-        test: { ...onControlPlane, name: "alone", include: ALONE, maxWorkers: 1 },
+        test: { ...onControlPlane, name: "quiet", include: QUIET, maxWorkers: 2 },
       },
     ],
   },

@@ -48,8 +48,8 @@ export const slowStages: readonly Stage[] = [
     vitest: true,
   },
   {
-    title: "Real traffic, and nothing beside it",
-    command: ["vitest", "run", "--project", "alone", ...REPORTERS],
+    title: "Real traffic, with a core each",
+    command: ["vitest", "run", "--project", "quiet", ...REPORTERS],
     vitest: true,
   },
   {
