@@ -1,10 +1,13 @@
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Hundred thousands of users, releases of seven days, judged and simulated ones by the thousand: not within the minute of `npm run ok`. */
+/** Hundred thousands of users, releases of seven days, judged and simulated ones by the thousand, and programs of the test kit: not within the minute of `npm run ok`. */
 const LONG = [
   "test/bench/judge.test.ts",
+  "test/cluster/node-agent.test.ts",
+  "test/cluster/ports.test.ts",
   "test/core/flags/assignment.test.ts",
+  "test/core/flags/traps.test.ts",
   "test/core/rollout/moments.test.ts",
   "test/core/rollout/staging-to-production.test.ts",
   "test/simulation/simulation.test.ts",
