@@ -36,9 +36,9 @@ export function returning(situation: Situation): Target | undefined {
   const { progress } = status;
   if (progress?.stage !== "Returning" || stable === undefined) return undefined;
   const because = (progress.because ?? { revision: progress.canary ?? "", reason: "Undone", message: "" }) as Because;
-  const successor = successorOf(situation, stable, seenMs(world, "Returning", "stranded"));
-  if (successor !== undefined) return replacedBy(world, because, stable, successor);
-  return isByRoutes(world) ? returnByRoutes(world, because) : returnBySizes(world, because);
+  const target = isByRoutes(world) ? returnByRoutes(world, because) : returnBySizes(world, because);
+  const successor = successorOf(situation, target, stable, seenMs(world, "Returning", "stranded"));
+  return successor === undefined ? target : replacedBy(world, because, stable, successor);
 }
 
 /** Within this most gateways have taken a change in: later it is said what is waited for. */

@@ -25,9 +25,12 @@ export function rollingBack(situation: Situation): Target | undefined {
   const { previous, status } = world;
   const { progress } = status;
   if (progress?.stage !== "RollingBack" || previous === undefined || progress.because === undefined) return undefined;
-  const successor = successorOf(situation, previous, seenMs(world, "RollingBack", "scaling"));
-  const target = rollbackTarget(world, successor ?? previous, progress.because as Because);
-  return successor === undefined ? target : { ...target, sizes: { ...target.sizes, [previous.hash]: 0 } };
+  const because = progress.because as Because;
+  const target = rollbackTarget(world, previous, because);
+  const successor = successorOf(situation, target, previous, seenMs(world, "RollingBack", "scaling"));
+  if (successor === undefined) return target;
+  const next = rollbackTarget(world, successor, because);
+  return { ...next, sizes: { ...next.sizes, [previous.hash]: 0 } };
 }
 
 /** Without routes, pods of both sides serve until the switch: half of the earlier ones ready is better than the bad ones,
