@@ -50,10 +50,26 @@ export class Measurements {
     };
   }
 
-  /** Keeps what the judge knows, and asks again when it is time.
-   * @param inquiry undefined where nothing is being judged
+  /** Goes on after a pass, whatever became of its writes: one that keeps failing, and is tried ever more seldom, must not blind
+   * the judge to a breach. What it knows is kept, whether status was written or not: what the process remembers goes before the
+   * checkpoint, so nothing counts twice. Where the object was another by then, what was taken is judged anew instead.
+   * @param isSound whether what was judged rests on the object as it is
+   * @param inquiryOf what is asked next with such a memory; undefined where nothing is being judged
    * @returns milliseconds until the next question; undefined where there is none */
-  keep(key: Key, inquiry: Inquiry | undefined): number | undefined {
+  goOn(
+    key: Key,
+    taken: MetricsView,
+    judged: AnalysisMemory | undefined,
+    isSound: boolean,
+    inquiryOf: (memory: AnalysisMemory | undefined) => Inquiry | undefined,
+  ): number | undefined {
+    const askInMs = this.#keep(key, inquiryOf(isSound ? judged : (taken.memory ?? judged)));
+    if (!isSound) this.#putBack(key, taken.readings);
+    return askInMs;
+  }
+
+  /** Keeps what the judge knows, and asks again when it is time. */
+  #keep(key: Key, inquiry: Inquiry | undefined): number | undefined {
     const source = this.#source;
     if (inquiry === undefined || source === undefined) {
       this.#entries.delete(key);
@@ -78,7 +94,7 @@ export class Measurements {
   }
 
   /** Puts readings back that a pass could not act on. */
-  putBack(key: Key, readings: readonly Reading[]): void {
+  #putBack(key: Key, readings: readonly Reading[]): void {
     const entry = this.#entries.get(key);
     if (entry !== undefined && entry.readings.length === 0) entry.readings = readings;
   }

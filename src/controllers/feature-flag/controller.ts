@@ -134,7 +134,9 @@ export class FlagController {
       if (isKind(error, "conflict")) isSound = false; // What was judged rests on a flag that is another by now.
       throw error;
     } finally {
-      this.#goOnJudging(key, snapshot, plan, isSound);
+      const inquiry = (memory: FlagPlan["memory"]) => inquiryOf(memory, snapshot.flag, nowMs);
+      const askInMs = this.#measurements.goOn(key, metrics, plan.memory, isSound, inquiry);
+      if (askInMs !== undefined) this.#passes.addAfter(key, askInMs);
     }
   }
 
@@ -146,15 +148,6 @@ export class FlagController {
     this.#report(key, plan);
     for (const { type, reason, message } of plan.notices) events.record(flag, type, reason, message);
     return plan.checkAgainInMs;
-  }
-
-  /** Metrics are asked for, and what is known is kept, also while a status cannot be written: the breach is to be known when
-   * it can. What the process remembers goes before the checkpoint, so nothing counts twice. */
-  #goOnJudging(key: Key, { flag, metrics, nowMs }: FlagSnapshot, { memory }: FlagPlan, isSound: boolean): void {
-    const known = isSound ? memory : (metrics.memory ?? memory);
-    const askInMs = this.#measurements.keep(key, inquiryOf(known, flag, nowMs));
-    if (!isSound) this.#measurements.putBack(key, metrics.readings);
-    if (askInMs !== undefined) this.#passes.addAfter(key, askInMs);
   }
 
   /** What is known, and whether the analysis can work. */

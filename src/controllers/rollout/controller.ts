@@ -238,17 +238,11 @@ export class RolloutController {
     return earliest(plan.checkAgainInMs, again, this.#contests.view(key)?.leftMs);
   }
 
-  /** Whatever becomes of the writes, metrics are asked for: one that keeps failing, and is tried ever more seldom, must not
-   * blind the judge to a breach. What it knows is kept, whether status was written or not: what the process remembers goes
-   * before the checkpoint, so nothing counts twice. Where the Rollout was another by then, it is judged anew instead. */
-  #goOnJudging(key: Key, snapshot: Snapshot, { memory }: RolloutPlan, isSound: boolean): void {
+  #goOnJudging(key: Key, snapshot: Snapshot, { memory: judged }: RolloutPlan, isSound: boolean): void {
     const { rollout, metrics, nowMs } = snapshot;
-    const known = isSound ? memory : (metrics.memory ?? memory);
-    const askInMs = this.#measurements.keep(
-      key,
-      inquiryOf(known, rollout, settingsOf(rollout), nowMs, routesOf(snapshot)),
-    );
-    if (!isSound) this.#measurements.putBack(key, metrics.readings);
+    const inquiry = (memory: RolloutPlan["memory"]) =>
+      inquiryOf(memory, rollout, settingsOf(rollout), nowMs, routesOf(snapshot));
+    const askInMs = this.#measurements.goOn(key, metrics, judged, isSound, inquiry);
     if (askInMs !== undefined) this.#passes.addAfter(key, askInMs);
   }
 
