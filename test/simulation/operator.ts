@@ -1,5 +1,5 @@
 import type { JsonPatchOperation, KubeObject, ObjectRef } from "../../src/api/kubernetes.ts";
-import type { Rollout, RolloutStatus } from "../../src/api/rollout.ts";
+import type { Rollout } from "../../src/api/rollout.ts";
 import { gather } from "../../src/controllers/rollout/gather.ts";
 import { readFromMs } from "../../src/core/analysis/judge.ts";
 import type { AnalysisMemory } from "../../src/core/analysis/memory.ts";
@@ -9,6 +9,7 @@ import type { planRollout, RolloutPlan } from "../../src/core/rollout/plan.ts";
 import { settingsOf } from "../../src/core/rollout/settings.ts";
 import type { Snapshot } from "../../src/core/rollout/snapshot.ts";
 import { MINOR_MS } from "../../src/core/rollout/status.ts";
+import { unfinishedStatus } from "../../src/core/rollout/unfinished.ts";
 import type { Routers } from "../../src/core/rollout/world.ts";
 import { isKind } from "../../src/kube/errors.ts";
 import { compareVersions } from "../../src/kube/store.ts";
@@ -287,11 +288,11 @@ export class Operator {
       }
       if (error !== undefined) break;
     }
-    const { status, target } = plan;
-    if (status !== undefined && target.release !== true && (error === undefined || target.urgent !== undefined)) {
+    const value =
+      error === undefined ? plan.status : unfinishedStatus(snapshot.rollout, plan, undefined, snapshot.nowMs);
+    if (value !== undefined && plan.target.release !== true) {
       yield this.#rng.int(2, 25);
       try {
-        const value = error === undefined ? status : asFarAsDone(status, snapshot);
         const operations: JsonPatchOperation[] = [
           { op: "replace", path: "/metadata/resourceVersion", value: rollout.metadata.resourceVersion ?? "" },
           { op: "add", path: "/status", value },
@@ -455,13 +456,6 @@ const KEY = "shop/web";
 
 function withoutStatus({ status: _later, ...plan }: RolloutPlan): RolloutPlan {
   return plan;
-}
-
-/** Not all switches of a breach were made: the weights are not yet what status would say. */
-function asFarAsDone(status: RolloutStatus, { rollout }: Snapshot): RolloutStatus {
-  const { weights: _written, ...rest } = status;
-  const before = rollout.status?.weights;
-  return before === undefined ? rest : { ...rest, weights: before };
 }
 
 function isApiError(error: unknown): boolean {
