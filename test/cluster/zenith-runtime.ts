@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cluster } from "./cluster.ts";
 import { ACCOUNT } from "./image-root.ts";
-import type { Program, Runtime, Start } from "./node-agent.ts";
 import { ROOT } from "./playground.ts";
+import type { Program, Runtime, Start } from "./pod-process.ts";
 import { claimPorts } from "./ports.ts";
 
 /** Where the documents say that a cluster's Prometheus is. Nobody resolves Services' names here: it leads to the cluster's first. */
