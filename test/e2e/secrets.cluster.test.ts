@@ -41,6 +41,7 @@ beforeAll(async () => {
 }, 1_200_000);
 
 afterAll(async () => {
+  await operator?.running.stop();
   prometheus?.close();
   await cluster?.stop();
 });
