@@ -17,6 +17,17 @@ export interface Counts {
   readonly skipped: number;
 }
 
+/** What failed, by the name under which it is found, and why. */
+export interface Failure {
+  readonly title: string;
+  readonly why: string;
+}
+
+/** What the reporter of a vitest run writes. */
+export interface Written extends Counts {
+  readonly failures: readonly Failure[];
+}
+
 const REPORTERS = ["--reporter=default", "--reporter=./scripts/reporter.ts"];
 
 /** Whether the files are as `tidyStages` would leave them. */
@@ -59,21 +70,24 @@ export const slowStages: readonly Stage[] = [
   },
 ];
 
-/** Runs the stages in turn; one that fails does not stop the next. Ends with the line `N passed, N failed, N skipped`.
+/** Runs the stages in turn; one that fails does not stop the next. Ends with what failed, and the line
+ * `N passed, N failed, N skipped`.
  * @returns the exit code: 1 when anything failed, 130 when interrupted */
 export async function runStages(stages: readonly Stage[]): Promise<number> {
   const scratch = mkdtempSync(join(tmpdir(), "zenith-test-"));
-  const all: Counts[] = [];
+  const all: Written[] = [];
   try {
     for (const stage of stages) {
-      const counts = await runStage(stage, join(scratch, "counts.json"));
-      if (counts === "interrupted") return 130;
-      all.push(counts);
+      const written = await runStage(stage, join(scratch, "counts.json"));
+      if (written === "interrupted") return 130;
+      all.push(written);
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
   const sum = addUp(all);
+  const recap = recapOf(all.flatMap(({ failures }) => failures));
+  if (recap !== "") console.log(`\n${recap}`);
   console.log(`\n${closingLine(sum)}`);
   return sum.failed === 0 ? 0 : 1;
 }
@@ -88,15 +102,29 @@ export function addUp(counts: readonly Counts[]): Counts {
   return { passed: total((c) => c.passed), failed: total((c) => c.failed), skipped: total((c) => c.skipped) };
 }
 
-/** What a stage counts for. A run that ends badly has failed, whatever it counted: it may have died before it could count.
- * @param written what the reporter wrote; undefined where it wrote nothing */
-export function countsOf(stage: Stage, code: number, written: Counts | undefined): Counts {
-  const counted = stage.vitest === true ? written : { passed: code === 0 ? 1 : 0, failed: 0, skipped: 0 };
-  if (counted === undefined) return { passed: 0, failed: 1, skipped: 0 };
-  return code !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
+const RECAP = { failures: 10, characters: 600 };
+
+/** What failed, once more at the end, where a reader of a long log looks first: how it reads in full stands with its stage. */
+export function recapOf(failures: readonly Failure[]): string {
+  if (failures.length === 0) return "";
+  const lines = failures.slice(0, RECAP.failures).flatMap(({ title, why }) => {
+    const short = why.length > RECAP.characters ? `${why.slice(0, RECAP.characters)}…` : why;
+    return [`  ${title}`, ...short.split("\n").map((line) => `      ${line}`)];
+  });
+  const others = failures.length - RECAP.failures;
+  return ["What failed:", ...lines, ...(others > 0 ? [`  and ${others} more`] : [])].join("\n");
 }
 
-async function runStage(stage: Stage, file: string): Promise<Counts | "interrupted"> {
+/** What a stage counts for. A run that ends badly has failed, whatever it counted: it may have died before it could count.
+ * @param written what the reporter wrote; undefined where it wrote nothing */
+export function countsOf({ title, vitest }: Stage, code: number, written: Written | undefined): Written {
+  const failures = [{ title, why: `exit code ${code}` }];
+  if (vitest !== true && code === 0) return { passed: 1, failed: 0, skipped: 0, failures: [] };
+  if (vitest !== true || written === undefined) return { passed: 0, failed: 1, skipped: 0, failures };
+  return code !== 0 && written.failed === 0 ? { ...written, failed: 1, failures } : written;
+}
+
+async function runStage(stage: Stage, file: string): Promise<Written | "interrupted"> {
   const started = performance.now();
   console.log(`\n== ${stage.title}`);
   rmSync(file, { force: true });
@@ -104,7 +132,7 @@ async function runStage(stage: Stage, file: string): Promise<Counts | "interrupt
   if (code === "interrupted") return code;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`-- ${stage.title}: ${code === 0 ? "ok" : "FAILED"} in ${seconds} s`);
-  const written = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Counts) : undefined;
+  const written = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Written) : undefined;
   return countsOf(stage, code, written);
 }
 

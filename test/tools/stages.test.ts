@@ -1,9 +1,12 @@
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { addUp, closingLine, countsOf, runCommand } from "../../scripts/stages.ts";
+import { addUp, closingLine, countsOf, recapOf, runCommand, type Written } from "../../scripts/stages.ts";
 
 const plain = { title: "Types", command: ["tsc"] };
 const vitest = { title: "Unit tests", command: ["vitest"], vitest: true };
-const counted = { passed: 5, failed: 0, skipped: 1 };
+const counted = { passed: 5, failed: 0, skipped: 1, failures: [] };
 
 describe("countsOf()", () => {
   const table = {
@@ -17,8 +20,69 @@ describe("countsOf()", () => {
     },
   };
   test.each(Object.entries(table))("%s", (_, { given, expect: [passed, failed, skipped] }) => {
-    expect(given).toEqual({ passed, failed, skipped });
+    expect(given).toMatchObject({ passed, failed, skipped });
   });
+
+  test("names what failed", () => {
+    expect(countsOf(plain, 2, undefined).failures).toEqual([{ title: "Types", why: "exit code 2" }]);
+    expect(countsOf(vitest, 1, counted).failures).toEqual([{ title: "Unit tests", why: "exit code 1" }]);
+    expect(countsOf(plain, 0, undefined).failures).toEqual([]);
+  });
+});
+
+describe("recapOf()", () => {
+  test("says nothing when all went well", () => expect(recapOf([])).toBe(""));
+
+  test("says what failed and why, and no more than one reads", () => {
+    const failures = [
+      { title: "a.test.ts > adds up", why: "expected 1 to be 2\nat a.test.ts:3:1" },
+      { title: "Simulation", why: "x".repeat(5_000) },
+      ...Array.from({ length: 12 }, (_, i) => ({ title: `b${i}`, why: "exit code 1" })),
+    ];
+    const lines = recapOf(failures).split("\n");
+    expect(lines.slice(0, 4)).toEqual([
+      "What failed:",
+      "  a.test.ts > adds up",
+      "      expected 1 to be 2",
+      "      at a.test.ts:3:1",
+    ]);
+    expect(lines[5]).toHaveLength(6 + 600 + 1);
+    expect(lines.at(-1)).toBe("  and 4 more");
+  });
+});
+
+test("the reporter writes what failed in a run, where, and why", { timeout: 60_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "zenith-reporter-"));
+  try {
+    symlinkSync(join(import.meta.dirname, "../../node_modules"), join(folder, "node_modules"));
+    writeFileSync(
+      join(folder, "sums.test.ts"),
+      `import { beforeAll, describe, expect, test } from "vitest";
+      describe("sums", () => {
+        test("right", () => expect(1 + 1).toBe(2));
+        test("wrong", () => expect(1 + 1).toBe(3));
+        test.skip("later", () => {});
+      });
+      describe("broken", () => {
+        beforeAll(() => { throw new Error("no power"); });
+        test("never runs", () => {});
+      });
+      test("leaves a promise behind", () => { void Promise.reject(new Error("nobody waits")); });`,
+    );
+    const file = join(folder, "counts.json");
+    const reporter = `--reporter=${join(import.meta.dirname, "../../scripts/reporter.ts")}`;
+    const code = await runCommand(["vitest", "run", "--root", folder, reporter], { ZENITH_TEST_COUNTS: file });
+    const { failures, ...counts } = JSON.parse(readFileSync(file, "utf8")) as Written;
+    expect({ code, ...counts }).toEqual({ code: 1, passed: 2, failed: 3, skipped: 2 });
+    expect(failures.map(({ title, why }) => `${title}: ${why.split("\n")[0]}`)).toEqual([
+      "outside of any test: nobody waits",
+      expect.stringMatching(/sums\.test\.ts > sums > wrong: expected 2 to be 3/),
+      expect.stringMatching(/sums\.test\.ts > broken: no power/),
+    ]);
+    expect(failures[1]?.why).toMatch(/\n *at .*sums\.test\.ts:4:/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("closingLine() sums all stages", () => {
