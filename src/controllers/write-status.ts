@@ -15,5 +15,5 @@ export async function patchStatus<T extends KubeObject>(
 ): Promise<T> {
   const value = object.metadata.resourceVersion ?? "";
   const guard: JsonPatchOperation = { op: "replace", path: "/metadata/resourceVersion", value };
-  return await resources.jsonPatch<T>(refOf(object), [guard, operation], "status");
+  return await resources.jsonPatch<T>(refOf(object), [guard, operation], { subresource: "status" });
 }

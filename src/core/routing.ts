@@ -16,6 +16,11 @@ export type RouteReading =
   | { readonly kind: "mixed"; readonly canaryBp: number; readonly message: string } // Rules disagree; a write mends it.
   | { readonly kind: "unusable"; readonly reason: RouteProblem; readonly message: string };
 
+/** The canary's share that a route gives now. */
+export function canaryBpOf(reading: RouteReading | { readonly kind: "missing" }): number {
+  return reading.kind === "paired" || reading.kind === "mixed" ? reading.canaryBp : 0;
+}
+
 export type RouteProblem =
   | "RouteHasNoSuchBackend" // No rule names the Service.
   | "RouteFull" // No room for a seventeenth backendRef.

@@ -98,7 +98,7 @@ async function abort(rollout: Rollout, { resources, log }: Helpers): Promise<voi
 /** Stopped is who holds no Lease: given back, or run out. */
 async function stopOperator({ namespace, operator }: UninstallSettings, { resources, clock }: Helpers): Promise<void> {
   const ref: ObjectRef = { apiVersion: "apps/v1", kind: "Deployment", namespace, name: operator };
-  await orGone(resources.mergePatch(ref, { spec: { replicas: 0 } }, "scale"));
+  await orGone(resources.mergePatch(ref, { spec: { replicas: 0 } }, { subresource: "scale" }));
   let seen = "";
   for (let unchangedSinceMs = clock.monotonicMs(); ; await clock.sleep(LOOK_EVERY_MS)) {
     const lease = await readLeadership(resources, namespace);

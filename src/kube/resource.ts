@@ -9,6 +9,13 @@ export interface ResourceType {
   readonly namespaced: boolean;
 }
 
+/** How a patch is sent. */
+interface PatchOptions {
+  readonly subresource?: string;
+  /** Asks the API server for its verdict alone. */
+  readonly dryRun?: boolean;
+}
+
 const known = new Map<string, ResourceType>();
 
 /** Makes a kind known to `Resources`; its answer is for caches. */
@@ -91,13 +98,13 @@ export class Resources {
   async jsonPatch<T extends KubeObject>(
     ref: ObjectRef,
     operations: readonly JsonPatchOperation[],
-    subresource?: string,
+    options: PatchOptions = {},
   ): Promise<T> {
-    return await this.#patch(ref, operations, "application/json-patch+json", subresource);
+    return await this.#patch(ref, operations, "application/json-patch+json", options);
   }
 
-  async mergePatch<T extends KubeObject>(ref: ObjectRef, patch: unknown, subresource?: string): Promise<T> {
-    return await this.#patch(ref, patch, "application/merge-patch+json", subresource);
+  async mergePatch<T extends KubeObject>(ref: ObjectRef, patch: unknown, options: PatchOptions = {}): Promise<T> {
+    return await this.#patch(ref, patch, "application/merge-patch+json", options);
   }
 
   /** Server-side apply: send only what we own, always the same set. */
@@ -131,11 +138,16 @@ export class Resources {
     await this.#client.request({ method: "DELETE", path: this.#path(ref), body });
   }
 
-  async #patch<T>(ref: ObjectRef, body: unknown, contentType: string, subresource?: string): Promise<T> {
+  async #patch<T>(
+    ref: ObjectRef,
+    body: unknown,
+    contentType: string,
+    { subresource, dryRun = false }: PatchOptions,
+  ): Promise<T> {
     return await this.#client.request<T>({
       method: "PATCH",
       path: this.#path(ref, subresource),
-      query: { fieldManager: this.#manager },
+      query: { fieldManager: this.#manager, ...(dryRun ? { dryRun: "All" } : {}) },
       body,
       contentType,
     });

@@ -153,7 +153,7 @@ class StandIn implements Gateway {
     }));
     if (sameStatus(route.status?.parents, parents)) return;
     const ref = refOf(route);
-    await this.#access.resources.mergePatch(ref, { status: { parents } }, "status").catch(() => {
+    await this.#access.resources.mergePatch(ref, { status: { parents } }, { subresource: "status" }).catch(() => {
       // Away for a moment: whoever changes the route next is answered; meanwhile, once more.
       if (!this.#access.signal.aborted)
         setTimeout(() => {

@@ -105,7 +105,7 @@ class Agent implements NodeAgent {
   async #write(pod: RunnablePod, status: unknown): Promise<boolean> {
     const { namespace = "", name, uid } = pod.metadata;
     try {
-      await this.#access.resources.mergePatch(refOf(pod), { metadata: { uid }, status }, "status");
+      await this.#access.resources.mergePatch(refOf(pod), { metadata: { uid }, status }, { subresource: "status" });
       return true;
     } catch {
       return this.#access.signal.aborted || this.#pods?.get(namespace, name)?.metadata.uid !== uid;
@@ -134,14 +134,14 @@ class Agent implements NodeAgent {
     await this.#access.resources.mergePatch(
       nodeRef(this.node),
       { status: { allocatable: room, capacity: room, nodeInfo: { kubeletVersion: "v0-processes" }, ...readyNode() } },
-      "status",
+      { subresource: "status" },
     );
   }
 
   async #beat(): Promise<void> {
     const ref = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", namespace: "kube-node-lease", name: this.node };
     await this.#access.resources.mergePatch(ref, { spec: { renewTime: microTime() } });
-    await this.#access.resources.mergePatch(nodeRef(this.node), { status: readyNode() }, "status");
+    await this.#access.resources.mergePatch(nodeRef(this.node), { status: readyNode() }, { subresource: "status" });
   }
 
   /** Prometheus learns each pod with its namespace, name and labels. */

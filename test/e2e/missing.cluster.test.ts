@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { KubeObject } from "../../src/api/kubernetes.ts";
+import type { KubeObject, Route } from "../../src/api/kubernetes.ts";
 import { type Load, startLoad, untilServed } from "../cluster/load.ts";
 import { Playground } from "../cluster/playground.ts";
+import { Access, TYPES } from "../cluster/watch.ts";
 import { rollout, shop } from "../demo/shop.ts";
 import { type Status, Story } from "./story.ts";
 
@@ -46,6 +47,40 @@ afterAll(async () => {
 
 const author = (kind: string) => shop().find((object) => object.kind === kind) as KubeObject;
 
+/** The route named "other" may bear the canary at 0, and no higher. */
+const NO_CANARY_IN_OTHER = [
+  {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicy",
+    metadata: { name: "no-canary" },
+    spec: {
+      matchConstraints: {
+        resourceRules: [
+          {
+            apiGroups: ["gateway.networking.k8s.io"],
+            apiVersions: ["*"],
+            operations: ["UPDATE"],
+            resources: ["httproutes"],
+          },
+        ],
+      },
+      validations: [
+        {
+          expression:
+            "object.metadata.name != 'other' || object.spec.rules.all(r, r.backendRefs.all(b, b.name == 'web' || b.weight == 0))",
+          message: "no canary here",
+        },
+      ],
+    },
+  },
+  {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicyBinding",
+    metadata: { name: "no-canary" },
+    spec: { policyName: "no-canary", validationActions: ["Deny"] },
+  },
+];
+
 const reasonOf = ({ conditions = [] }: Status) => conditions.find(({ type }) => type === "Ready")?.reason;
 
 describe.each([
@@ -67,6 +102,50 @@ describe.each([
     await story.request("promote");
     await story.phase("Healthy");
     expect(story.status().stable?.images).toEqual([image]);
+  });
+});
+
+describe("a policy refuses the canary in one of two routes", () => {
+  test("which is told, and the other is not raised either, not even for a moment", async () => {
+    const route = author("HTTPRoute") as Route;
+    await playground.cluster.apply(
+      [
+        {
+          ...route,
+          metadata: { ...route.metadata, name: "other" },
+          spec: { ...route.spec, hostnames: ["other.example"] },
+        },
+        ...NO_CANARY_IN_OTHER,
+      ].map((object) => object as KubeObject),
+    );
+    await untilServed(playground.gateway.url, "other.example");
+    const routes = [{ httpRoute: { name: "web" } }, { httpRoute: { name: "other" } }];
+    const spec = { traffic: { service: "web", routes } };
+    await story.kubectl("patch", "rollout.zenith.sh/web", "--type=merge", "-p", JSON.stringify({ spec }));
+    await story.phase("Healthy");
+    const access = new Access(playground.cluster.kubeconfig, "watcher");
+    const weights = new Set<number>();
+    const seen = await access.watch<Route>(TYPES.httpRoutes);
+    seen.subscribe((_type, { spec }) => {
+      for (const { name, weight } of spec.rules?.[0]?.backendRefs ?? [])
+        if (name === "web-canary") weights.add(weight ?? 1);
+    });
+    await story.release("shop/web:v7");
+    const refused = ({ conditions = [] }: Status) => conditions.some(({ type }) => type === "WriteFailure");
+    const { message } = await story.until("web", refused, "WriteFailure");
+    expect(message).toContain("no canary here");
+    await new Promise((resolve) => setTimeout(resolve, 10_000)); // Some ten tries.
+    expect([...weights]).toEqual([0]);
+    await access.close();
+  });
+
+  test("and once the policy is gone the release goes on", async () => {
+    await story.kubectl("delete", "validatingadmissionpolicybinding", "no-canary");
+    await story.phase("Paused");
+    expect(story.status().conditions?.map(({ type }) => type)).not.toContain("WriteFailure");
+    await story.request("promote");
+    await story.phase("Healthy");
+    expect(story.status().stable?.images).toEqual(["shop/web:v7"]);
   });
 });
 

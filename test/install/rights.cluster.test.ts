@@ -135,7 +135,9 @@ async function acceptGrpcRoutes(): Promise<void> {
       conditions: [condition("Accepted"), condition("ResolvedRefs")],
     };
     const ref = { apiVersion: GRPC.apiVersion, kind: GRPC.kind, namespace, name };
-    void lab.access.resources.mergePatch(ref, { status: { parents: [parent] } }, "status").catch(() => undefined);
+    void lab.access.resources
+      .mergePatch(ref, { status: { parents: [parent] } }, { subresource: "status" })
+      .catch(() => undefined);
   };
   routes.subscribe((type, route) => type !== "deleted" && accept(route));
   for (const route of routes.list()) accept(route);

@@ -4,7 +4,7 @@ import type { Write } from "../../core/plan.ts";
 import type { RolloutPlan } from "../../core/rollout/plan.ts";
 import type { Snapshot } from "../../core/rollout/snapshot.ts";
 import { unfinishedStatus } from "../../core/rollout/unfinished.ts";
-import { isKind } from "../../kube/errors.ts";
+import { ApiError, isKind } from "../../kube/errors.ts";
 import { type Disowned, disownOperations } from "../../kube/managed-fields.ts";
 import type { Resources } from "../../kube/resource.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -52,7 +52,10 @@ export async function act(
     written.set(describeRef(ref), { ref, version: resourceVersion, deletedUid: uid });
   };
   const stamps = term === undefined ? undefined : new TermStamps(resources, term, snapshot.replicaSets);
+  let rehearsed = false;
   const sendStamped = async (write: Write): Promise<KubeObject | undefined> => {
+    if (isRehearsed(write) && !rehearsed) await rehearse(resources, plan.writes.filter(isRehearsed));
+    rehearsed ||= isRehearsed(write);
     for (const set of (await stamps?.before([write])) ?? []) note(set);
     return await send(resources, write, stamps);
   };
@@ -135,13 +138,36 @@ function guarded(patch: unknown, resourceVersion: string | undefined): unknown {
   return { ...rest, metadata: { ...metadata, resourceVersion } };
 }
 
-async function patch(
-  resources: Resources,
-  { ref, operations, resourceVersion, shared = [], lasting = false }: Write & { readonly verb: "jsonPatch" },
-): Promise<KubeObject> {
-  const guard: JsonPatchOperation = { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion };
-  const object = await resources.jsonPatch<KubeObject>(ref, [guard, ...operations]);
+type Patch = Write & { readonly verb: "jsonPatch" };
+
+async function patch(resources: Resources, write: Patch): Promise<KubeObject> {
+  const { ref, shared = [], lasting = false } = write;
+  const object = await resources.jsonPatch<KubeObject>(ref, onItsVersion(write));
   return await disown(resources, object, { shared, lasting });
+}
+
+function onItsVersion({ operations, resourceVersion }: Patch): JsonPatchOperation[] {
+  return [{ op: "replace", path: "/metadata/resourceVersion", value: resourceVersion }, ...operations];
+}
+
+function isRehearsed(write: Write): write is Patch {
+  return write.verb === "jsonPatch" && write.rehearsed === true;
+}
+
+/** @throws ApiError of the first that the API server would not take */
+async function rehearse(resources: Resources, writes: readonly Patch[]): Promise<void> {
+  for (const write of writes) {
+    try {
+      await resources.jsonPatch(write.ref, onItsVersion(write), { dryRun: true });
+    } catch (error) {
+      if (!isUndecided(error)) throw error;
+    }
+  }
+}
+
+/** A webhook with side effects is not asked in a dry run; the API server then refuses in these words. */
+function isUndecided(error: unknown): boolean {
+  return error instanceof ApiError && error.message.includes("does not support dry run");
 }
 
 /** Tries to leave managedFields before whoever writes meanwhile, a gateway its status say, stops trying to be first. */

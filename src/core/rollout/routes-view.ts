@@ -1,5 +1,5 @@
 import { optional } from "../optional.ts";
-import type { RouteEffect, RouteReading } from "../routing.ts";
+import { canaryBpOf, type RouteEffect, type RouteReading } from "../routing.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Routers } from "./world.ts";
@@ -30,9 +30,7 @@ export function routesOf(snapshot: Snapshot, settings: Settings, routers: Router
   });
   const missing = views.find((view) => view.reading.kind === "missing");
   const unusable = views.find((view) => view.reading.kind === "unusable");
-  const shares = views.map(({ reading }) =>
-    reading.kind === "paired" || reading.kind === "mixed" ? reading.canaryBp : 0,
-  );
+  const shares = views.map(({ reading }) => canaryBpOf(reading));
   const kinds = new Set(
     views.map((view) => view.reading.kind).filter((kind) => kind !== "missing" && kind !== "unusable"),
   );

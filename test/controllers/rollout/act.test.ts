@@ -177,6 +177,39 @@ describe("act()", () => {
     expect([...written.values()].map(({ ref }) => ref.name)).toEqual(["b", "web"]);
   });
 
+  test("asks about all that is rehearsed before the first of them is sent, and sends none if one is refused", async () => {
+    const rehearsed = (name: string): Write => ({ ...patched(name), rehearsed: true }) as Write;
+    const writes = [patched("a"), rehearsed("b"), rehearsed("c")];
+    const [a, b] = [service("a", 20), service("b", 21)];
+    server.play(
+      answering({
+        [`PATCH ${SERVICES}/a`]: a,
+        [`PATCH ${SERVICES}/b`]: b,
+        [`PATCH ${SERVICES}/c`]: refusal(403, "Forbidden"),
+      }),
+    );
+    const { done, error } = await acted({ writes, status: { phase: "Healthy" } });
+    expect([String(error), done]).toEqual([expect.stringContaining("Forbidden"), [""]]);
+    expect(server.seen.map(({ path, query }) => [path.at(-1), query.get("dryRun")])).toEqual([
+      ["a", null],
+      ["b", "All"],
+      ["c", "All"],
+    ]);
+    expect(bodyOf(1)).toContainEqual({ op: "replace", path: "/metadata/resourceVersion", value: "5" });
+  });
+
+  test("a webhook that takes no dry run is not asked beforehand", async () => {
+    const rehearsed = { ...patched("b"), rehearsed: true } as Write;
+    const unsupported = json(400, {
+      kind: "Status",
+      reason: "BadRequest",
+      message: 'admission webhook "mesh.example" does not support dry run',
+    });
+    server.play(answering({ [`PATCH ${SERVICES}/b`]: [unsupported, service("b", 21)] }));
+    expect(await acted({ writes: [rehearsed] })).toMatchObject({ done: [""] });
+    expect(server.seen.map(({ query }) => query.get("dryRun"))).toEqual(["All", null]);
+  });
+
   test("a Rollout that is gone is no reason to go on, unless it was being let go", async () => {
     const change: Write = {
       ...patched("x"),

@@ -100,6 +100,25 @@ describe("rule 11: what the spec no longer names is put back before anything els
     expectSound(play);
   });
 
+  test("several routes are raised together or not at all, and lowered each on its own", () => {
+    const rehearsed: Record<string, Set<boolean>> = {};
+    const play = withTwoRoutes();
+    play.run((now) => {
+      for (const write of now.last?.writes ?? []) {
+        if (write.verb !== "jsonPatch" || write.ref.kind !== "HTTPRoute") continue;
+        rehearsed[write.why] ??= new Set();
+        rehearsed[write.why]?.add(write.rehearsed === true);
+      }
+      return now.phase === "Healthy";
+    });
+    expect(rehearsed).toEqual({
+      "give the canary 50 %": new Set([true]),
+      "give the canary 100 %": new Set([true]),
+      "give the Service all traffic": new Set([false]),
+      "fold the route into what its author wrote": new Set([false]),
+    });
+  });
+
   test("a route whose Gateway has gone, and is dropped for that: what comes next waits for it until the deadline, not for ever", () => {
     const play = withTwoRoutes();
     play.objects.change<Route>("HTTPRoute", "other", (route) => ({

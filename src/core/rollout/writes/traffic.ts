@@ -1,7 +1,7 @@
 import { GROUP, type JsonPatchOperation, type KubeObject } from "../../../api/kubernetes.ts";
 import { sameJson } from "../../json.ts";
 import type { Write } from "../../plan.ts";
-import type { RouteReading, RouteWish } from "../../routing.ts";
+import { canaryBpOf, type RouteReading, type RouteWish } from "../../routing.ts";
 import { ANNOTATION_CHANGED_BY, ANNOTATION_REJECTED } from "../names.ts";
 import { canaryServiceOf, isOwnedBy, pinned, portsOf, TO_DEPLOYMENT } from "../objects.ts";
 import type { Target } from "../target.ts";
@@ -15,7 +15,8 @@ export function routeWrites(target: Target, world: World, routers: Routers): Wri
   const wish = target.wish;
   if (wish === undefined || settings.service === undefined || settings.canaryService === undefined) return [];
   const backends = { service: settings.service, canaryService: settings.canaryService };
-  return snapshot.routes.flatMap(({ object }): Write[] => {
+  const raises = new Set<Write>();
+  const writes = snapshot.routes.flatMap(({ object }): Write[] => {
     const router = object === undefined ? undefined : routers.get(object.kind);
     if (object === undefined || router === undefined) return [];
     const reading = router.read(object, backends);
@@ -27,12 +28,14 @@ export function routeWrites(target: Target, world: World, routers: Routers): Wri
     const own = joins(object, reading, world) && wish.kind === "paired" ? { ...wish, canaryBp: 0 } : wish;
     const operations = [...router.write(object, backends, own)];
     if (operations.length === 0) return [];
-    return [
-      patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(own, target.stage), [
-        "/spec/rules",
-      ]),
-    ];
+    const write = patch(object, [...operations, ...rejectionNote(object, target.urgent)], routeWhy(own, target.stage), [
+      "/spec/rules",
+    ]);
+    if (own.kind === "paired" && own.canaryBp > canaryBpOf(reading)) raises.add(write);
+    return [write];
   });
+  // A route that is raised beside one that must not be would come down again, and go up at the next try, without end.
+  return raises.size < 2 ? writes : writes.map((write) => (raises.has(write) ? { ...write, rehearsed: true } : write));
 }
 
 /** A route that comes to others in a release enters at 0 as they did. One that bears an annotation of ours was there, and has
