@@ -2,9 +2,11 @@ import { randomBytes } from "node:crypto";
 import type { FeatureFlag } from "../api/feature-flag.ts";
 import { ANNOTATION_REQUEST, formatRequest, parseRequest, type Request } from "../api/request.ts";
 import type { Rollout } from "../api/rollout.ts";
+import { optional } from "../core/optional.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isKind } from "../kube/errors.ts";
 import type { ResourceType } from "../kube/resource.ts";
+import { compareVersions } from "../kube/store.ts";
 import { findOperator } from "./cluster/operator.ts";
 import { Watch } from "./cluster/watch.ts";
 import { CliError, EXIT } from "./errors.ts";
@@ -62,13 +64,14 @@ export async function ask(
   const { namespace } = cluster;
   const store = watch.store<Asked>(type, { namespace, fieldSelector: `metadata.name=${name}` });
   const dueMs = systemClock.monotonicMs() + timeoutMs;
-  /** Resolves once a look at the object gives something. */
+  let known = seen.metadata.resourceVersion;
+  /** Resolves once a look at the object gives something. The watch may be behind what was read or written here. */
   const until = async <T>(what: string, look: (now: Asked) => T | undefined): Promise<T> => {
     for (;;) {
       const leftMs = dueMs - systemClock.monotonicMs();
       const running = await watch.next(Math.max(1, Math.min(leftMs, 1_000)));
       const now = store.get(namespace, name);
-      const found = now === undefined ? undefined : look(now);
+      const found = now === undefined || isOlder(now, known) ? undefined : look(now);
       if (found !== undefined) return found;
       if (!running) throw new CliError("interrupted", undefined, 130);
       if (leftMs <= 0) throw await tooLate(session, what, timeoutMs);
@@ -81,11 +84,19 @@ export async function ask(
       await until(`"${standing.split("@")[0]}", which someone asked for before and`, (now) =>
         unanswered(now) === standing ? undefined : true,
       );
-    const value = turn === "join" ? standing : await write(session, type, name, wish);
+    let value = standing;
+    if (turn !== "join") {
+      value = withNonce(wish);
+      known = (await write(session, type, name, wish.verb, value)).metadata.resourceVersion;
+    }
     return await until(`"${wish.verb}", which`, (now) => answerIn(now, value));
   } finally {
     ends.abort();
   }
+}
+
+function isOlder({ metadata }: Asked, version: string | undefined): boolean {
+  return version !== undefined && compareVersions(metadata.resourceVersion ?? "0", version) < 0;
 }
 
 /** @throws CliError where another's request took the place of ours before it was seen */
@@ -94,16 +105,20 @@ function answerIn(now: Asked, value: string): Answer | undefined {
   if (lastRequest?.value === value) return lastRequest;
   const standing = now.metadata.annotations?.[ANNOTATION_REQUEST];
   if (standing === undefined || standing === value) return undefined;
+  if (standing !== lastRequest?.value) return undefined; // Theirs is not answered: ours may still be, before it.
   const theirs = parseRequest(standing)?.verb ?? "something";
-  if (standing !== lastRequest?.value) return undefined; // The watch may show what was there before ours.
   throw new CliError(`Someone asked for "${theirs}" at the same moment, and only that was seen`, "look, and ask again");
 }
 
-/** Writes the annotation over what was read, and never over what came since. */
-async function write(session: Session, type: ResourceType, name: string, { verb, argument, hash }: Wish) {
-  const { cluster } = session;
+function withNonce({ verb, argument, hash }: Wish): string {
   const nonce = randomBytes(6).toString("hex");
-  const value = formatRequest({ verb, ...(argument === undefined ? {} : { argument }), hash, nonce });
+  return formatRequest({ verb, ...optional("argument", argument), hash, nonce });
+}
+
+/** Writes the annotation over what was read, and never over what came since.
+ * @returns the object with it */
+async function write(session: Session, type: ResourceType, name: string, verb: string, value: string): Promise<Asked> {
+  const { cluster } = session;
   const { apiVersion, kind } = type;
   const ref = { apiVersion, kind, namespace: cluster.namespace, name };
   for (let tries = 1; ; tries++) {
@@ -115,10 +130,9 @@ async function write(session: Session, type: ResourceType, name: string, { verb,
       );
     const { resourceVersion } = now.metadata;
     try {
-      await cluster.resources.mergePatch(ref, {
+      return await cluster.resources.mergePatch<Asked>(ref, {
         metadata: { resourceVersion, annotations: { [ANNOTATION_REQUEST]: value } },
       });
-      return value;
     } catch (error) {
       if (!isKind(error, "conflict") || tries === TRIES) throw error;
     }

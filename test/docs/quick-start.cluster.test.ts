@@ -53,7 +53,7 @@ beforeAll(async () => {
   const path = [toolboxOf(cluster), process.env.PATH].join(delimiter);
   env = { PATH: path, KUBECONFIG: cluster.kubeconfig, ...helmHomes(cluster) };
   await cluster.apply(shop());
-  expect((await shell("kubectl rollout status deployment/web --timeout=60s")).code).toBe(0);
+  expect(await shell("kubectl rollout status deployment/web --timeout=60s")).toMatchObject({ code: 0 });
   await untilServed(gateway.url, "web.example");
   load = startLoad(gateway.url, 200, { host: "web.example" });
 }, 1_200_000);
@@ -118,7 +118,7 @@ describe("the quick start", () => {
     const input = `${short}  analysis: {interval: 2s}\n`;
     const { code, stderr } = await playground.cluster.kubectl(["apply", "-f", "-"], { input });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect((await shell("kubectl zenith status web --timeout 60s")).code).toBe(0);
+    expect(await shell("kubectl zenith status web --timeout 60s")).toMatchObject({ code: 0 });
     expect((await shell("kubectl get deployment web -o jsonpath={.spec.replicas}")).stdout).toBe("0");
     expectUnhurt();
   });
@@ -129,7 +129,7 @@ describe("the quick start", () => {
     const tree = watching("kubectl zenith get web --watch", README);
     try {
       await says("kubectl set image deployment/web web=shop/web:v2");
-      expect((await shell(AT_25)).code).toBe(0);
+      expect(await shell(AT_25)).toMatchObject({ code: 0 });
       const promoted = says("kubectl wait --for=condition=Promoted", README);
       expect(await says("kubectl zenith get web")).toMatch(CANARY_AT_25);
       expect(await says("kubectl get rollouts -o wide", README)).toMatch(
@@ -153,14 +153,14 @@ describe("the quick start", () => {
 
   test("4: sees it come back", async () => {
     await says("kubectl set image deployment/web web=shop/web:v3");
-    expect((await shell(commandOf("kubectl zenith status web"))).code).toBe(2);
+    expect(await shell(commandOf("kubectl zenith status web"))).toMatchObject({ code: 2 });
     const why = await says("kubectl zenith why web");
     expect(why).toMatch(/error-rate/);
     expect(why).toContain("kubectl zenith retry web");
     expect((await shell("kubectl get deployment web -o jsonpath={..image}")).stdout).toBe("shop/web:v3");
     await says("kubectl zenith retry web");
     await says("kubectl zenith abort web");
-    expect((await shell(commandOf("kubectl zenith status web"))).code).toBe(2);
+    expect(await shell(commandOf("kubectl zenith status web"))).toMatchObject({ code: 2 });
     expectUnhurt(["v3"]);
   });
 });
@@ -169,7 +169,7 @@ describe("the install page goes on", () => {
   test("helm test; uninstalled, all serves on", async () => {
     await says("helm test zenith", INSTALL);
     await says("helm uninstall zenith -n zenith-system", INSTALL);
-    expect((await shell("kubectl get rollouts web")).code).toBe(0);
+    expect(await shell("kubectl get rollouts web")).toMatchObject({ code: 0 });
     expectUnhurt(["v3"]);
   });
 
@@ -186,14 +186,14 @@ describe("the install page goes on", () => {
   test("with kustomize, and Helm takes it on", async () => {
     await says("kubectl apply -k manifests", INSTALL);
     await says("kubectl -n zenith-system set env deployment/zenith-operator", INSTALL);
-    expect((await shell("kubectl -n zenith-system rollout status deployment --timeout=90s")).code).toBe(0);
+    expect(await shell("kubectl -n zenith-system rollout status deployment --timeout=90s")).toMatchObject({ code: 0 });
     const takes = commandOf("helm install zenith charts/zenith -n zenith-system --take-ownership", INSTALL);
     expect(await shell(`${takes} --wait`)).toMatchObject({ code: 0 });
-    expect((await shell("kubectl set image deployment/web web=shop/web:v5")).code).toBe(0);
-    expect((await shell(AT_25)).code).toBe(0);
+    expect(await shell("kubectl set image deployment/web web=shop/web:v5")).toMatchObject({ code: 0 });
+    expect(await shell(AT_25)).toMatchObject({ code: 0 });
     await says("kubectl zenith promote web", README);
     await says("kubectl zenith abort web");
-    expect((await shell(commandOf("kubectl zenith status web"))).code).toBe(2);
+    expect(await shell(commandOf("kubectl zenith status web"))).toMatchObject({ code: 2 });
     expectUnhurt(["v3"]);
   });
 });
@@ -210,9 +210,9 @@ describe("the README", () => {
   test("changes the size, and stops using it", async () => {
     await says("kubectl scale rollout web --replicas=6", README);
     const ready = "kubectl wait --for=jsonpath={.status.readyReplicas}=6 rollout/web --timeout=60s";
-    expect((await shell(ready)).code).toBe(0);
+    expect(await shell(ready)).toMatchObject({ code: 0 });
     await says("kubectl delete rollout web", README);
-    expect((await shell("kubectl rollout status deployment/web --timeout=60s")).code).toBe(0);
+    expect(await shell("kubectl rollout status deployment/web --timeout=60s")).toMatchObject({ code: 0 });
     expect((await shell("kubectl get deployment web -o jsonpath={.status.readyReplicas}")).stdout).toBe("6");
     expectUnhurt(["v3"]);
   });
