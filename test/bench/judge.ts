@@ -147,7 +147,6 @@ function play(traffic: Traffic, rps: number, random: Random): number | undefined
       stepStartedAtMs: 0,
       compare: true,
       bornAfterMs: 0,
-      createdAtMs: { canary: 0, stable: 0 },
       readings: [{ kind: "counters", metric: "error-rate", canary, stable }],
     });
     if (judged.verdict.kind === "Fail") return nowMs;
@@ -157,7 +156,8 @@ function play(traffic: Traffic, rps: number, random: Random): number | undefined
 }
 
 function sideOf(pod: string, nowMs: number, total: number, bad: number): SideCounters {
-  return { total: [{ pod, samples: [[nowMs, total]] }], bad: [{ pod, samples: [[nowMs, bad]] }] };
+  const samples = (count: number) => [[0, 0] as const, [nowMs, count] as const];
+  return { total: [{ pod, samples: samples(total) }], bad: [{ pod, samples: samples(bad) }] };
 }
 
 /** Bad ones among `requests`, in bunches whose sizes are geometric with the mean `bunch`. */

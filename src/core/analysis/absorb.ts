@@ -50,16 +50,15 @@ function absorbCounters(
   reading: Extract<Reading, { kind: "counters" }>,
   { settings, state, input, cap }: Context,
 ): MetricState {
-  const lost = before.ledgersLost ? { countedUpToMs: before.judgedUpToMs } : {};
-  const created = input.createdAtMs === undefined ? {} : { createdAtMs: input.createdAtMs };
-  const counting = { startedAtMs: state.startedAtMs, bornAfterMs: input.bornAfterMs, ...created, ...lost };
+  const begins = before.ledgersEmpty ? { countedUpToMs: before.judgedUpToMs } : {};
+  const counting = { startedAtMs: state.startedAtMs, bornAfterMs: input.bornAfterMs, ...begins };
   const warmupMs = spec.kind === "latency" ? settings.warmupMs : 0;
   const canary = count(before.canary, reading.canary, { ...counting, warmupMs, side: "canary" });
   const stable = count(before.stable, reading.stable, { ...counting, warmupMs, side: "stable" });
   const span = { fromMs: before.judgedUpToMs, toMs: input.nowMs, intervalMs: settings.intervalMs };
   const windows = windowsOf(canary.increases, stable.increases, span);
   const comparison = comparisonOf(before, spec.name, input);
-  const { inexact: _, ledgersLost: _lost, value: _value, stableValue: _stableValue, ...rest } = before;
+  const { inexact: _, ledgersEmpty: _begins, value: _value, stableValue: _stableValue, ...rest } = before;
   const counted: MetricState = {
     ...rest,
     ...(reading.inexact === undefined ? {} : { inexact: reading.inexact }),

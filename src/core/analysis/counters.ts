@@ -27,9 +27,7 @@ export interface Counting {
   readonly startedAtMs: number; // the ledger's zero
   /** Pods created after this started at 0 unseen; of others the first scrape is only where counting begins. */
   readonly bornAfterMs: number;
-  /** When pods were created, as far as known. Otherwise a pod is new if it is of the canary and has no earlier scrape. */
-  readonly createdAtMs?: Readonly<Record<string, number>>;
-  /** Where a ledger was lost: scrapes up to here were counted. */
+  /** Where the ledger is empty: scrapes up to here were counted, or are not to be. */
   readonly countedUpToMs?: number;
   /** Increases of pods younger than this are dropped, with all that they say. */
   readonly warmupMs: number;
@@ -58,7 +56,7 @@ export function count(
     const scrapes = samples.map(([at, total]): Entry => [at - counting.startedAtMs, total, bad.get(pod)?.get(at) ?? 0]);
     if (scrapes.length === 0) continue;
     const key = digest(pod);
-    let last = entries[key] ?? firstEntry(pod, scrapes, counting);
+    let last = entries[key] ?? firstEntry(scrapes, counting);
     for (const scrape of scrapes) {
       if (scrape[0] <= last[0]) continue; // Counted already.
       if (last[3] === undefined || last[0] >= last[3]) increases.push(increase(last, scrape, counting.startedAtMs));
@@ -69,16 +67,15 @@ export function count(
   return { ledger: bounded(entries), increases };
 }
 
-/** Where counting begins for a pod that was never seen. `scrapes` is not empty. */
-function firstEntry(pod: string, scrapes: readonly Entry[], counting: Counting): Entry {
+/** Where counting begins for a pod that was never seen: one of the canary without an earlier scrape is new. `scrapes` is not
+ * empty. */
+function firstEntry(scrapes: readonly Entry[], counting: Counting): Entry {
   const countFrom = Math.max(counting.bornAfterMs, counting.countedUpToMs ?? 0) - counting.startedAtMs;
   const before = scrapes.findLast(([at]) => at <= countFrom);
   if (before !== undefined) return before;
   const first = scrapes[0] as Entry;
-  const created = counting.createdAtMs?.[podOf(pod)];
-  const isNew = created === undefined ? counting.side === "canary" : created >= counting.bornAfterMs;
-  if (!isNew) return first;
-  const bornAt = created === undefined ? first[0] - 1 : Math.min(created - counting.startedAtMs, first[0] - 1);
+  if (counting.side === "stable") return first;
+  const bornAt = first[0] - 1;
   return counting.warmupMs > 0 ? [bornAt, 0, 0, bornAt + counting.warmupMs] : [bornAt, 0, 0];
 }
 
@@ -118,11 +115,6 @@ function bounded(entries: Record<string, Entry>): Ledger {
   if (list.length <= MAX_PODS) return entries;
   list.sort((a, b) => b[1][0] - a[1][0]);
   return Object.fromEntries(list.slice(0, MAX_PODS));
-}
-
-/** A counter's `pod` is the pod's name, with "@instance" behind it where one pod has several scrape targets. */
-function podOf(counter: string): string {
-  return counter.split("@", 1)[0] as string;
 }
 
 /** FNV-1a twice with different seeds, 36 bits in base 36: among 500 names a clash has odds of 1 in 500,000. */

@@ -15,8 +15,6 @@ export interface JudgeInput {
   readonly compare: boolean;
   /** Pods created after this started counting at 0. The readings should reach back before it. */
   readonly bornAfterMs: number;
-  /** When pods were created, by name, as far as known. */
-  readonly createdAtMs?: Readonly<Record<string, number>>;
   /** Stable's bad rate (fraction) by metric, where it can no longer be measured: see `stableRates`. */
   readonly bakeReference?: Readonly<Record<string, number>>;
 }

@@ -23,8 +23,9 @@ export interface MetricState {
   readonly verdict: { readonly kind: VerdictKind; readonly sinceMs: number };
   readonly canary: Ledger;
   readonly stable: Ledger;
-  /** The ledgers were too large for the checkpoint: counting goes on from each pod's last scrape before `judgedUpToMs`. */
-  readonly ledgersLost?: true;
+  /** The ledgers are empty, as this just began or as they were too large for the checkpoint: counting begins at each pod's
+   * last scrape before `judgedUpToMs`. */
+  readonly ledgersEmpty?: true;
   /** The newest scrape of a canary pod. */
   readonly canarySeenMs: number;
   readonly evidence: MetricEvidence;
@@ -82,7 +83,7 @@ export function checkpointOf(state: AnalysisState, maxBytes = 30_000): string {
   if (whole.length <= maxBytes) return whole;
   const metrics = Object.entries(state.metrics).map(([name, metric]) => [
     name,
-    { ...metric, canary: {}, stable: {}, ledgersLost: true },
+    { ...metric, canary: {}, stable: {}, ledgersEmpty: true },
   ]);
   return JSON.stringify({ ...state, metrics: Object.fromEntries(metrics) });
 }
@@ -104,6 +105,7 @@ export function startMetric(spec: MetricSpec, atMs: number): MetricState {
     verdict: { kind: "Unsure", sinceMs: atMs },
     canary: {},
     stable: {},
+    ledgersEmpty: true,
     canarySeenMs: atMs,
     evidence: noMetricEvidence(),
     comparison: { kind: "none" },

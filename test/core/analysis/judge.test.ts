@@ -71,7 +71,6 @@ class Story {
       stepStartedAtMs: START,
       compare: true,
       bornAfterMs: START,
-      createdAtMs: { c: START, s: START - 1 },
       readings: Object.entries(readings).map(([name, r]) =>
         "kind" in r ? (r as Reading) : this.counters(name, r as readonly number[]),
       ),
@@ -122,6 +121,22 @@ describe("judge()", () => {
       /^error-rate 0 % \(0\/225\), stable 0\.070 %: evidence 1:1 of 100:1; about \d+ requests to pass, at this rate \d+ s more$/,
     );
     expect(story.scrape({ "error-rate": good }, 5).kind).toBe("Pass");
+  });
+
+  test("begins where it begins: what pods counted before is not held against a revision that is judged anew", () => {
+    const [early, late, now] = [START - 20_000, START - 5_000, START + 12_000];
+    const samples = (...counts: number[]) => [early, late, now].map((at, i) => [at, counts[i] as number] as const);
+    const reading: Reading = {
+      kind: "counters",
+      metric: "error-rate",
+      canary: {
+        total: [{ pod: "c", samples: samples(10_000, 10_100, 10_175) }],
+        bad: [{ pod: "c", samples: samples(5_000, 5_050, 5_051) }],
+      },
+      stable: { total: [{ pod: "s", samples: samples(90_000, 91_000, 92_425) }], bad: [] },
+    };
+    const story = new Story().with({ bornAfterMs: START - 3_600_000 }).scrape({ "error-rate": reading });
+    expect(story.state.metrics["error-rate"]?.step.counts).toEqual([75, 1, 1_425, 0]);
   });
 
   test("fails a canary that is worse than stable, after three windows and not before, with the odds in words", () => {

@@ -20,6 +20,8 @@ export class Requests {
   readonly bad = new Set<string>();
   perSecond = 400;
   readonly #counters = new Map<string, Counter>();
+  /** Of pods that are no more, by name and when they went: Prometheus still tells what was scraped of them. */
+  readonly #gone = new Map<string, Counter>();
   #scrapedMs = Number.NEGATIVE_INFINITY;
 
   /** Lets time pass: every pod gets its share of the requests. */
@@ -38,13 +40,19 @@ export class Requests {
       scrapes.push([this.#scrapedMs, Math.floor(total), Math.floor(bad)]);
       if (scrapes.length > SCRAPES) scrapes.shift();
     }
+    for (const [pod, { scrapes }] of this.#gone)
+      if ((scrapes.at(-1)?.[0] ?? 0) < this.#scrapedMs - SCRAPES * SCRAPE_MS) this.#gone.delete(pod);
   }
 
   /** Pods are scraped from when they are ready, with or without requests. */
   scrapePods(objects: Objects, manners: Manners): void {
     const names = new Set(podsOf(objects, manners).map(({ name }) => name));
     for (const name of names) this.#counter(name);
-    for (const name of this.#counters.keys()) if (!names.has(name)) this.#counters.delete(name);
+    for (const [name, counter] of this.#counters) {
+      if (names.has(name)) continue;
+      this.#counters.delete(name);
+      this.#gone.set(`${name}~${this.#scrapedMs}`, counter);
+    }
   }
 
   shares(objects: Objects): Record<string, number> {
@@ -57,7 +65,9 @@ export class Requests {
   read(metric: string, objects: Objects, canary: string, stable: string | undefined): Reading {
     const side = (hash: string | undefined): SideCounters => {
       const set = objects.list<ReplicaSet>("ReplicaSet").find((s) => s.metadata.labels?.[LABEL_REVISION] === hash);
-      const pods = [...this.#counters].filter(([pod]) => set !== undefined && pod.startsWith(`${set.metadata.name}-`));
+      const pods = [...this.#counters, ...this.#gone].filter(
+        ([pod]) => set !== undefined && pod.startsWith(`${set.metadata.name}-`),
+      );
       const column = (of: (scrape: Counter["scrapes"][number]) => number) =>
         pods.map(([pod, { scrapes }]): PodCounter => ({ pod, samples: scrapes.map((s) => [s[0], of(s)] as const) }));
       return { total: column((s) => s[1]), bad: column((s) => (metric === "error-rate" ? s[2] : 0)) };

@@ -214,6 +214,22 @@ describe("rule 7: abort", () => {
     expect(play.status.rejected).toBeUndefined();
   });
 
+  test("what is retried is judged by what comes from then on, and not by what Prometheus still tells of the try before", () => {
+    const play = underWay(25);
+    play.requests.bad.add("v2");
+    play.until("Reverted");
+    play.requests.bad.clear();
+    play.request("retry");
+    play.until("Progressing");
+    const seen = new Set<number>();
+    play.run(({ phase, status }) => {
+      const { value } = status.analysis?.metrics?.find(({ name }) => name === "error-rate") ?? {};
+      if ((status.step?.index ?? 0) > 0 && value !== undefined) seen.add(value);
+      return phase === "Healthy";
+    });
+    expect([...seen]).toEqual([0]);
+  });
+
   test("a request for another revision is refused", () => {
     const play = underWay(25, waiting);
     play.request("abort", "v1");
