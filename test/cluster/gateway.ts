@@ -60,7 +60,8 @@ class StandIn implements Gateway {
   lagMs: number;
   readonly #options: GatewayOptions;
   readonly #access: Access;
-  readonly #upstream = new HttpAgent({ keepAlive: true, maxSockets: 256 });
+  /** With a timeout, however long, it heeds the pods' Keep-Alive: else it keeps idle sockets until the pods have closed them. */
+  readonly #upstream = new HttpAgent({ keepAlive: true, maxSockets: 256, timeout: 600_000 });
   /** What is served now, which is what was wanted a while ago. */
   readonly #rules = new Map<string, { readonly hostnames: readonly string[]; readonly rules: readonly HttpRule[] }>();
   readonly #known = new Set<string>();

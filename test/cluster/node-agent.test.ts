@@ -77,7 +77,7 @@ const isReady = (seen: Seen) =>
 
 describe("a pod of the node agent", () => {
   test("that was ready is so until its probe has failed failureThreshold times in a row", async () => {
-    await run("200 503 503 200 503 503 503", "yes");
+    await run("200 200 200 503 503 200 503 503 503", "yes");
     const isOver = () => told.some((seen) => statusOf(seen).phase === "Succeeded");
     await eventually("the plan is over", isOver, PATIENCE_MS);
     const states = told.map(isReady);

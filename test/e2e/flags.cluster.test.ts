@@ -88,13 +88,14 @@ async function treated(atLeast: number, atMost: number): Promise<void> {
 }
 
 /** Until no request meets the variant any more.
- * @returns when, on the monotonic clock */
+ * @returns since when, on the monotonic clock */
 async function everyoneSafe(): Promise<number> {
   for (const endMs = performance.now() + 30_000; performance.now() < endMs; ) {
     load.lap();
+    const sinceMs = performance.now();
     await new Promise((resolve) => setTimeout(resolve, 200));
     const seen = load.lap();
-    if ((seen.off?.requests ?? 0) > 10 && seen.on === undefined) return performance.now();
+    if ((seen.off?.requests ?? 0) > 10 && seen.on === undefined) return sinceMs;
   }
   throw new Error("Some users still get the variant");
 }
