@@ -55,7 +55,7 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
     case "resume":
       return { ...accepted, pause: false };
     case "abort":
-      if (!moving) return { ...NOTHING, result: "refused: no release is on its way" };
+      if (!moving && !isWaiting(world)) return { ...NOTHING, result: "refused: no release is on its way" };
       return { ...accepted, abort: true };
     case "retry":
       if (world.wanted === undefined || rejectionOf(world, world.wanted) === undefined)
@@ -71,6 +71,14 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
   }
 }
 
+/** Whether a release is held before its first step: by a gate, a pause, a route. */
+function isWaiting(world: World): boolean {
+  const { status, stable, wanted } = world;
+  const isHeld = status.progress?.stage === "Resting" && (status.phase === "Progressing" || status.phase === "Paused");
+  if (!isHeld || stable === undefined || wanted === undefined || wanted.hash === stable.hash) return false;
+  return rejectionOf(world, wanted) === undefined;
+}
+
 function promote(world: World): Answer {
   const early = tooEarly(world);
   return early === undefined
@@ -80,7 +88,8 @@ function promote(world: World): Answer {
 
 function rollback(world: World, argument: string | undefined): Answer {
   const stage = world.status.progress?.stage;
-  if (stage === "Stepping" || stage === "HandingOver") return { ...NOTHING, result: "accepted", abort: true };
+  if (stage === "Stepping" || stage === "HandingOver" || isWaiting(world))
+    return { ...NOTHING, result: "accepted", abort: true };
   if (isGoingBack(world)) return { ...NOTHING, result: "refused: traffic is on its way back; ask again once it is" };
   const to = argument ?? world.previous?.hash ?? lastPromotedBefore(world);
   if (to === undefined) return { ...NOTHING, result: "refused: there is no earlier revision to go back to" };

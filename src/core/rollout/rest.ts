@@ -32,10 +32,16 @@ export function resting(situation: Situation): Target {
       reason: "Undone",
       message: "the spec names the revision before again",
     });
-  const rejection = rejectionOf(world, wanted);
+  const rejection = rejectionOf(world, wanted) ?? abortedBefore(situation, wanted);
   if (rejection !== undefined && orders?.retry !== true) return reverted(situation, rest, rejection);
   const begun = beginOrHold(situation, rest, stable);
   return orders?.retry === true ? { ...begun, forgetRejected: true } : begun;
+}
+
+/** A person's no to a release that is held before its first step. */
+function abortedBefore({ orders }: Situation, { hash }: Revision): Rejection | undefined {
+  if (orders?.abort !== true) return undefined;
+  return { revision: hash, reason: "Aborted", message: "aborted by request before its first step" };
 }
 
 function reverted(situation: Situation, rest: Target, rejection: Rejection): Target {

@@ -74,6 +74,32 @@ describe("a release with gates", () => {
     expect(play.sizes).toEqual({ v1: 4 });
   });
 
+  test.each(["abort", "rollback"])("is rejected by `%s`, a person's no, and comes again by `retry` alone", (verb) => {
+    const play = gated(TESTS, { approval: {} }).until("Progressing", "GateClosed");
+    play.request(verb);
+    play.until("Reverted", "Aborted").settles();
+    expect(play.status.lastRequest?.result).toBe("accepted");
+    expect(play.status.message).toMatch(/^revision \S+ was taken back: aborted by request before its first step$/);
+    expect(play.status.history?.[0]).toMatchObject({ result: "Reverted" });
+    expect(play.sizes).toEqual({ v1: 4 });
+    play.loseStatus();
+    play.gates = results(100, 0);
+    play.until("Reverted").settles();
+    play.request("retry");
+    play.until("Paused", "WaitingForApproval");
+  });
+
+  test("that waits for a person is rejected by `abort`", () => {
+    const play = gated({ approval: {} }).until("Paused", "WaitingForApproval");
+    play.request("abort");
+    play.until("Reverted", "Aborted").settles();
+    play.deploy("v3");
+    play.until("Paused", "WaitingForApproval");
+    play.request("promote");
+    play.until("Healthy");
+    expect(play.sizes).toEqual({ v3: 4 });
+  });
+
   test("lets nobody promote past a closed gate, not even fully", () => {
     const play = gated(TESTS).until("Progressing", "GateClosed");
     for (const verb of ["promote", "promote:full"]) {

@@ -9,7 +9,9 @@ import { annotate, patch, remove } from "./patch.ts";
 
 export function recordWrites(target: Target, world: World): Write[] {
   const { wanted, revisions } = world;
-  const needed = wanted !== undefined && wanted.record === undefined && target.sizes[wanted.hash] !== undefined;
+  if (wanted === undefined || wanted.record !== undefined) return [];
+  // One that is rejected before its first step has no pods, and must not come even if status is lost.
+  const needed = target.sizes[wanted.hash] !== undefined || target.rejected?.revision === wanted.hash;
   if (!needed) return [];
   const number = 1 + Math.max(0, ...[...revisions.values()].map((r) => r.number));
   return [{ verb: "create", why: `record revision ${wanted.hash}`, object: recordOf(world, wanted, number) }];
