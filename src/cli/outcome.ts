@@ -1,7 +1,9 @@
 import type { Deployment } from "../api/kubernetes.ts";
+import { parseRequest } from "../api/request.ts";
 import type { Rollout } from "../api/rollout.ts";
 import { conditionOf } from "../core/rollout/world.ts";
 import { EXIT } from "./errors.ts";
+import { unanswered } from "./request.ts";
 
 /** What is waited for. */
 export interface Expectation {
@@ -39,13 +41,21 @@ export function outcomeOf(rollout: Rollout, deployment: Deployment | undefined, 
   const message = status.message ?? "";
   if (revision !== wanted) return overtaken(rollout, revision, wanted);
   const { phase } = status;
-  if (phase === "Reverted") return { kind: "reverted", revision, message };
+  if (phase === "Reverted" && isOver(rollout, revision)) return { kind: "reverted", revision, message };
   if (phase === "Failed") return { kind: "failed", revision, message };
   if (phase === "Paused" && !expected.throughPauses) return { kind: "human", revision, message };
   const promoted = conditionOf(status, "Promoted")?.status === "True" && status.stable?.revision === revision;
   if (promoted && (expected.until === "promoted" || phase === "Healthy"))
     return { kind: "promoted", revision, message };
   return { kind: "waiting", revision, message };
+}
+
+/** Whether the revision was rejected, and nobody has asked to try it again: while one goes back, the phase says nothing of
+ * another that is wanted by then. */
+function isOver(rollout: Rollout, revision: string): boolean {
+  if (rollout.status?.rejected?.revision !== revision) return false;
+  const asked = parseRequest(unanswered(rollout) ?? "");
+  return asked?.verb !== "retry" || asked.hash !== revision;
 }
 
 /** What was applied last is what the status speaks of: a status of before tells of another release. */

@@ -21,6 +21,10 @@ function rollout(status: RolloutStatus, promoted = false): Rollout {
   };
 }
 
+function asking(value: string, { metadata, ...rest }: Rollout): Rollout {
+  return { ...rest, metadata: { ...metadata, annotations: { "zenith.sh/request": value } } };
+}
+
 function wanted(revision: string): NonNullable<RolloutStatus["wanted"]> {
   return { revision, images: [] };
 }
@@ -61,8 +65,38 @@ describe("outcomeOf() says", () => {
       expect: { kind: "waiting" },
     },
     "reverted, with the reason": {
-      given: rollout({ phase: "Reverted", message: "revision v2 was taken back: error-rate 7 %" }),
+      given: rollout({ phase: "Reverted", message: "revision v2 was taken back: error-rate 7 %", rejected }),
       expect: { kind: "reverted", message: "revision v2 was taken back: error-rate 7 %" },
+      code: 2,
+    },
+    "waiting while the one before goes back, as this one has not begun": {
+      given: rollout({ phase: "Reverted", wanted: wanted("v3"), rejected }),
+      expect: { kind: "waiting", revision: "v3" },
+    },
+    "waiting while one goes back to stable, which the spec names again": {
+      given: rollout({ phase: "Reverted", wanted: wanted("v1"), rejected }),
+      expect: { kind: "waiting", revision: "v1" },
+    },
+    "promoted once it is back at the stable that the spec names": {
+      given: rollout({ phase: "Healthy", wanted: wanted("v1"), rejected }, true),
+      expect: { kind: "promoted", revision: "v1" },
+      code: 0,
+    },
+    "waiting where someone has asked to try it again, and has no answer yet": {
+      given: asking("retry@v2#1", rollout({ phase: "Reverted", rejected })),
+      expect: { kind: "waiting", revision: "v2" },
+    },
+    "reverted where that was asked for another": {
+      given: asking("retry@v1#1", rollout({ phase: "Reverted", rejected })),
+      expect: { kind: "reverted" },
+      code: 2,
+    },
+    "reverted where that was answered": {
+      given: asking(
+        "retry@v2#1",
+        rollout({ phase: "Reverted", rejected, lastRequest: { value: "retry@v2#1", result: "accepted", at: "" } }),
+      ),
+      expect: { kind: "reverted" },
       code: 2,
     },
     "failed where it cannot go on": {

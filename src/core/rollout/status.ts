@@ -13,6 +13,7 @@ import { BOTH_BAD, CANARY_SERVICE, isOnTheWayUp, isScaling, WAKING, writtenMark,
 import { LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import { rememberedPromote } from "./promote.ts";
+import { rejectionOf } from "./rejection.ts";
 import { reportOf } from "./report.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
@@ -361,8 +362,10 @@ const CONDITIONS: Record<Target["phase"], { Ready: Truth; Progressing: Truth; Pa
 function conditionsOf(world: World, target: Target, now: string): Condition[] {
   const { phase } = target;
   const waiting = phase === "Progressing" || phase === "Paused";
-  const reconciling = phase === "Pending" || (waiting && world.settings.waitFor === "promoted");
-  const stalled = phase === "Reverted" || phase === "Failed";
+  // While one goes back, another may be wanted that has yet to begin: whoever waits for it must not hear of the one before.
+  const comesNext = phase === "Reverted" && !isWantedRejected(world, target);
+  const reconciling = phase === "Pending" || comesNext || (waiting && world.settings.waitFor === "promoted");
+  const stalled = (phase === "Reverted" && !comesNext) || phase === "Failed";
   const states: Record<string, Truth> = {
     ...CONDITIONS[phase],
     ...(reconciling ? { Reconciling: "True" } : {}),
@@ -374,6 +377,11 @@ function conditionsOf(world: World, target: Target, now: string): Condition[] {
   if (kill !== undefined) said.push(["Killed", { status: "True", reason: kill.reason, message: kill.message }]);
   const generation = world.rollout.metadata.generation ?? 0;
   return conditionsSaying(Object.fromEntries(said), world.status.conditions, generation, now);
+}
+
+function isWantedRejected(world: World, { rejected }: Target): boolean {
+  const { wanted } = world;
+  return wanted === undefined || rejected?.revision === wanted.hash || rejectionOf(world, wanted) !== undefined;
 }
 
 /** Columns of `kubectl get`: strings, as columns cannot compute. */

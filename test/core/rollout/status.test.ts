@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { rolloutStatus } from "../../../src/api/rollout-status.ts";
+import { servesAlone } from "./expectations.ts";
 import { type Phase, phases, waiting } from "./phases.ts";
 import { atRest, hashOf, type Play, underWay } from "./play.ts";
 
@@ -34,6 +35,36 @@ describe("status", () => {
     expect(conditionsOf(underWay(25, { spec: { waitFor: "promoted" } }))).toBe("True True False False Reconciling");
     const paused = underWay(25, { spec: { ...waiting, waitFor: "promoted" } }).until("Paused");
     expect(conditionsOf(paused)).toBe("True False True False Reconciling");
+  });
+
+  test.each([
+    ["a canary", (play: Play) => play],
+    ["one that bakes", (play: Play) => play.until("Baking")],
+  ])("while %s goes back, another that is wanted is not Stalled: it has yet to begin", (_, goOn) => {
+    const play = goOn(underWay(25));
+    play.requests.bad.add("v2");
+    play.until("Reverted", "AnalysisFailed");
+    expect(conditionsOf(play)).toBe("False False False False Stalled");
+    play.deploy("v3");
+    const told = new Set<string>();
+    play.run(({ phase }) => {
+      if (play.status.wanted?.revision === hashOf("v3") && phase === "Reverted") told.add(conditionsOf(play));
+      return phase === "Progressing";
+    });
+    expect([...told]).toEqual(["False False False False Reconciling"]);
+    play.until("Healthy").settles();
+    servesAlone(play, "v3");
+  });
+
+  test("while a canary goes back, the stable that is wanted again is not Stalled", () => {
+    const play = underWay(25);
+    play.requests.bad.add("v2");
+    play.until("Reverted", "AnalysisFailed");
+    play.deploy("v1");
+    play.step();
+    expect([play.phase, conditionsOf(play)]).toEqual(["Reverted", "False False False False Reconciling"]);
+    play.until("Healthy").settles();
+    servesAlone(play, "v1");
   });
 
   test("Promoted turns False in the first pass that sees a new revision", () => {
