@@ -33,6 +33,12 @@ interface Push {
   refetched: number;
 }
 
+/** The store serves a change at once and tells of it a moment later: until then another flag stands here than is served. */
+interface Told {
+  readonly flag: ServedFlag;
+  readonly push: number;
+}
+
 /** A client that was told of a change and has not fetched by then has been put away by its user, say. */
 const FETCHED_WITHIN_MS = 30_000;
 /** Of each: what is older has been delivered long since, or never will be. */
@@ -45,8 +51,8 @@ export class DeliveryCounts {
   readonly #clock: Clock;
   readonly #streams = new Set<Stream>();
   readonly #pushes = new Map<number, Push>();
-  /** By set and key: the push that brought the flag as it is now. */
-  readonly #flags = new Map<string, Map<string, number>>();
+  /** By set and key: what was told last of a flag, and by which push. */
+  readonly #told = new Map<string, Map<string, Told>>();
   readonly #evaluations = new WeakMap<ServedFlag, Map<string, number>>();
   #last = 0;
 
@@ -116,7 +122,9 @@ export class DeliveryCounts {
   }
 
   #ofFlag(flag: ServedFlag, streams: readonly Stream[], pushes: readonly [number, Push][]): FlagDelivery {
-    const since = this.#flags.get(flag.flagSet)?.get(flag.key) ?? 0;
+    const told = this.#told.get(flag.flagSet)?.get(flag.key);
+    // Of what nobody was told yet, nobody has anything.
+    const since = told?.flag === flag ? told.push : Number.POSITIVE_INFINITY;
     const listeners = streams.filter(({ kind }) => kind !== "browser" || flag.isClientVisible);
     const fetching = listeners.filter(({ kind }) => fetches(kind));
     // Who connected after the change has it; of the others it is known how many fetched, not which.
@@ -132,7 +140,8 @@ export class DeliveryCounts {
       acked: flushed + Math.min(fetching.length, fetched),
       fetching: fetching.length,
       fetched,
-      isOverdue: push === undefined || this.#clock.monotonicMs() - push.sinceMs > FETCHED_WITHIN_MS,
+      isOverdue:
+        since <= this.#last && (push === undefined || this.#clock.monotonicMs() - push.sinceMs > FETCHED_WITHIN_MS),
       ...(tookMs.length === 0 ? {} : { p99Ms: Math.round(p99(tookMs)) }),
       evaluations: Object.fromEntries(this.#evaluations.get(flag) ?? []),
     };
@@ -144,11 +153,13 @@ export class DeliveryCounts {
     const etags = [set.etag("server"), set.etag("client")];
     this.#pushes.set(this.#last, { flagSet, sinceMs, etags, tookMs: [], refetched: 0 });
     if (this.#pushes.size > PUSHES_KEPT) this.#pushes.delete(this.#last - PUSHES_KEPT);
-    const flags = this.#flags.get(flagSet) ?? new Map<string, number>();
-    this.#flags.set(flagSet, flags);
-    for (const key of keys)
-      if (set.flags.has(key)) flags.set(key, this.#last);
-      else flags.delete(key);
+    const told = this.#told.get(flagSet) ?? new Map<string, Told>();
+    this.#told.set(flagSet, told);
+    for (const key of keys) {
+      const flag = set.flags.get(key);
+      if (flag === undefined) told.delete(key);
+      else told.set(key, { flag, push: this.#last });
+    }
   }
 
   #took(number: number, kind: StreamKind): void {
