@@ -31,7 +31,10 @@ export function deployCommand(bind: Bind): Command {
   for (const option of changeOptions("release with")) command.addOption(option);
   return command
     .option("--dry-run", "ask the API server whether it would take the change, and show the plan; nothing is written")
-    .option("--wait", "then wait as kubectl zenith status does, with its exit codes")
+    .option(
+      "--wait",
+      "then wait as kubectl zenith status does, with its exit codes; also where the spec says so already",
+    )
     .addOption(durationOption("--timeout <duration>", "how long to wait at most (default: as long as it takes)"))
     .action(bind(async (session, [name], options) => await deploy(session, nameOf(name, ROLLOUT_KINDS), options)));
 }
@@ -43,13 +46,12 @@ async function deploy(session: Session, name: string, options: Options): Promise
   const steps = stepsOf(rollout, change);
   const source = change.images.length === 0 ? undefined : await templateSource(cluster, rollout);
   const images = source === undefined ? undefined : imagesPatch(source, change.images);
-  if (steps === undefined && images === undefined)
-    return nothing(
-      session,
-      name,
-      change.images.length > 0 || change.strategy !== undefined || change.steps !== undefined,
-    );
   const dryRun = options.dryRun === true;
+  if (steps === undefined && images === undefined) {
+    tellNothing(session, name, change);
+    // Whoever asks a second time, a job that is run again say, wants to know how it ends all the same.
+    return options.wait === true && !dryRun ? await waitForEnd(session, name, options) : EXIT.ok;
+  }
   if (steps !== undefined) await patch(cluster, rollout, "application/merge-patch+json", steps, dryRun);
   if (dryRun) {
     if (source !== undefined && images !== undefined)
@@ -62,16 +64,18 @@ async function deploy(session: Session, name: string, options: Options): Promise
   if (steps !== undefined) await untilSeen(session, name, SEEN_IN_MS);
   if (source !== undefined && images !== undefined)
     await patch(cluster, source, "application/json-patch+json", images, dryRun);
-  if (options.wait === true)
-    return await waitFor(session, name, options.timeout === undefined ? {} : { timeout: options.timeout });
-  return await tellBegun(session, name);
+  return options.wait === true ? await waitForEnd(session, name, options) : await tellBegun(session, name);
 }
 
-function nothing(session: Session, name: string, asked: boolean): number {
-  if (!asked)
+/** @throws CliError where nothing was asked for */
+function tellNothing(session: Session, name: string, { images, strategy, steps }: Change): void {
+  if (images.length === 0 && strategy === undefined && steps === undefined)
     throw new CliError("Nothing to deploy", `say what: kubectl zenith deploy ${name} --image IMAGE, or --strategy`);
   session.print(`rollout.zenith.sh/${name}: it says so already; nothing was changed`);
-  return EXIT.ok;
+}
+
+async function waitForEnd(session: Session, name: string, { timeout }: Options): Promise<number> {
+  return await waitFor(session, name, timeout === undefined ? {} : { timeout });
 }
 
 /** A merge patch of the Rollout; undefined where it says so already. */
