@@ -2,7 +2,10 @@ import type { Clock } from "../../kube/clock.ts";
 import type { FlagStore } from "../store.ts";
 import type { Topic } from "./events.ts";
 
-const ETAGS_KEPT = 32;
+/** Who was told of what has been replaced since gets what replaced it. Later the name may be one that came again, as that of a
+ * kill does with the second kill, and is not here yet. */
+const REPLACED_FOR_MS = 2_000;
+const ETAGS_KEPT = 64;
 const LONGEST_WAIT_MS = 1_000;
 const MOST_WAITING = 5_000;
 
@@ -14,7 +17,8 @@ const MOST_WAITING = 5_000;
 export class Freshness {
   readonly #store: FlagStore;
   readonly #clock: Clock;
-  readonly #seen = new Map<string, Set<string>>();
+  /** By set: when each configuration that was told of here was replaced; Infinity for those that hold. */
+  readonly #told = new Map<string, Map<string, number>>();
   readonly #waiting = new Set<{ readonly flagSet: string; look(): void }>();
 
   constructor(store: FlagStore, clock: Clock) {
@@ -26,10 +30,10 @@ export class Freshness {
     });
   }
 
-  /** Resolves once the configuration is, or was, served here; or after a second. */
+  /** Resolves once the configuration is served here, or was a moment ago; or after a second. */
   reach({ flagSet, viewer }: Topic, etag: string): Promise<void> {
     const isReached = (): boolean =>
-      this.#store.flagSet(flagSet).etag(viewer) === etag || this.#seen.get(flagSet)?.has(etag) === true;
+      this.#store.flagSet(flagSet).etag(viewer) === etag || this.#wasReplacedNow(flagSet, etag);
     if (isReached() || this.#waiting.size >= MOST_WAITING) return Promise.resolve();
     return new Promise((resolve) => {
       const end = (): void => {
@@ -43,11 +47,18 @@ export class Freshness {
     });
   }
 
+  #wasReplacedNow(flagSet: string, etag: string): boolean {
+    const replacedMs = this.#told.get(flagSet)?.get(etag);
+    return replacedMs !== undefined && this.#clock.monotonicMs() - replacedMs < REPLACED_FOR_MS;
+  }
+
   #note(flagSet: string): void {
-    const seen = this.#seen.get(flagSet) ?? new Set<string>();
-    this.#seen.set(flagSet, seen);
+    const nowMs = this.#clock.monotonicMs();
+    const before = this.#told.get(flagSet) ?? [];
+    const replaced = [...before].map(([etag, atMs]) => [etag, Math.min(atMs, nowMs)] as const);
     const set = this.#store.flagSet(flagSet);
-    for (const etag of [set.etag("server"), set.etag("client")]) seen.add(etag);
-    for (const etag of seen) if (seen.size > ETAGS_KEPT) seen.delete(etag);
+    const held = [set.etag("server"), set.etag("client")].map((etag) => [etag, Number.POSITIVE_INFINITY] as const);
+    const recent = replaced.filter(([, atMs]) => nowMs - atMs < REPLACED_FOR_MS);
+    this.#told.set(flagSet, new Map([...recent.slice(-ETAGS_KEPT), ...held]));
   }
 }
