@@ -3,7 +3,7 @@ import { parseRequest } from "../api/request.ts";
 import type { Rollout } from "../api/rollout.ts";
 import { conditionOf } from "../core/rollout/world.ts";
 import { EXIT } from "./errors.ts";
-import { unanswered } from "./request.ts";
+import { type Asked, unanswered } from "./request.ts";
 
 /** What is waited for. */
 export interface Expectation {
@@ -59,11 +59,15 @@ function isOver(rollout: Rollout, revision: string): boolean {
 }
 
 /** What was applied last is what the status speaks of: a status of before tells of another release. */
-export function isSeen({ metadata, status }: Rollout, deployment: Deployment | undefined): boolean {
-  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) return false;
-  return (
-    deployment === undefined || (status?.workload?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
-  );
+export function isSeen(rollout: Rollout, deployment: Deployment | undefined): boolean {
+  if (!isGenerationSeen(rollout)) return false;
+  const seen = rollout.status?.workload?.observedGeneration ?? 0;
+  return deployment === undefined || seen >= (deployment.metadata.generation ?? 0);
+}
+
+/** As `isSeen`, of an object alone. */
+export function isGenerationSeen({ metadata, status }: Asked): boolean {
+  return (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
 }
 
 function overtaken({ status }: Rollout, revision: string, wanted: string): Outcome {

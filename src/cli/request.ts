@@ -139,25 +139,6 @@ async function write(session: Session, type: ResourceType, name: string, verb: s
   }
 }
 
-/** What a request about a Rollout must name: the revision that its spec asks for, as the operator last saw it.
- * @throws CliError where no operator has looked at it */
-export function presentRevision({ metadata, status }: Rollout): string {
-  const revision = status?.wanted?.revision ?? status?.canary?.revision ?? status?.stable?.revision;
-  if (revision === undefined) throw unseen(`Rollout "${metadata.name}"`);
-  return revision;
-}
-
-/** What a request about a FeatureFlag must name.
- * @throws CliError where no operator has looked at it */
-export function presentVersion({ metadata, status }: FeatureFlag): string {
-  if (status?.servedHash === undefined) throw unseen(`FeatureFlag "${metadata.name}"`);
-  return status.servedHash;
-}
-
-function unseen(what: string): CliError {
-  return new CliError(`No operator has looked at ${what} yet`, "is one running? kubectl zenith version tells");
-}
-
 async function tooLate(session: Session, what: string, timeoutMs: number): Promise<CliError> {
   const presence = await findOperator(session.cluster);
   const why = presence.kind === "gone" ? `: ${presence.message}` : "";

@@ -53,6 +53,8 @@ describe("a request, while the watch is behind", () => {
     },
     spec: { workloadRef: { kind: "Deployment", name: "web" } },
     status: {
+      observedGeneration: 1,
+      workload: { observedGeneration: 1 },
       wanted: { revision: "bcdfg", images: [] },
       ...(answered === undefined ? {} : { lastRequest: { value: answered, result: "accepted", at: "" } }),
     },

@@ -1,5 +1,5 @@
 import type { KubeObject } from "../../api/kubernetes.ts";
-import { ApiError } from "../../kube/errors.ts";
+import { ApiError, isKind } from "../../kube/errors.ts";
 import { defineResource, pathOf, Resources, type ResourceType } from "../../kube/resource.ts";
 import { ApiClient, loadPersonsKubeConfig, namespaceOf, type Query, serverOf } from "../../kube/transport.ts";
 import { CliError } from "../errors.ts";
@@ -70,18 +70,18 @@ export class Cluster {
     return "there is none in this namespace; name another with -n, or see kubectl zenith get -A";
   }
 
+  /** One object; undefined where it does not exist, or its person may not read it. */
+  async getIfAllowed<T extends KubeObject>({ apiVersion, kind }: ResourceType, name: string): Promise<T | undefined> {
+    return await ifAllowed(this.resources.get<T>({ apiVersion, kind, namespace: this.namespace, name }));
+  }
+
   /** What a person may not read, or a cluster lacks, is undefined: they see the rest. */
   async listIfAllowed<T extends KubeObject>(
     type: ResourceType,
     namespace: string,
     query: Query = {},
   ): Promise<T[] | undefined> {
-    try {
-      return await this.resources.list<T>(type, namespace, query);
-    } catch (error) {
-      if (error instanceof ApiError && (error.kind === "forbidden" || error.kind === "notFound")) return undefined;
-      throw error;
-    }
+    return await ifAllowed(this.resources.list<T>(type, namespace, query));
   }
 
   /** Whether the cluster serves Rollouts at all. */
@@ -97,6 +97,15 @@ export class Cluster {
 
   async close(): Promise<void> {
     await this.client.close();
+  }
+}
+
+async function ifAllowed<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isKind(error, "forbidden", "notFound")) return undefined;
+    throw error;
   }
 }
 

@@ -1,14 +1,14 @@
 import { Command } from "commander";
-import type { FeatureFlag } from "../../api/feature-flag.ts";
 import type { ControllerRevision } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { LABEL_REVISION } from "../../core/rollout/names.ts";
 import { type Cluster, KINDS } from "../cluster/cluster.ts";
-import { labelOf, readRollout } from "../cluster/rollouts.ts";
+import { labelOf } from "../cluster/rollouts.ts";
 import { CliError, EXIT } from "../errors.ts";
+import { presentFlag, presentRevision, presentRollout, presentVersion } from "../present.ts";
 import type { Bind } from "../program.ts";
 import { FORMATS, formatOf, renderData } from "../render/data.ts";
-import { type Answer, ask, presentRevision, presentVersion } from "../request.ts";
+import { type Answer, ask } from "../request.ts";
 import { FLAG_KINDS, nameOf, ROLLOUT_KINDS, type Session } from "../session.ts";
 import { durationOption, outputOption } from "./options.ts";
 
@@ -69,7 +69,7 @@ async function request(session: Session, verb: Verb, argument: string, options: 
 }
 
 async function requestOfRollout(session: Session, verb: Verb, name: string, options: Options): Promise<number> {
-  const rollout = await readRollout(session.cluster, name);
+  const rollout = await presentRollout(session, name, verb.name, options.timeout);
   const argument = options.full === true ? "full" : await revisionNamed(session.cluster, rollout, options.to);
   const wish = { verb: verb.name, ...(argument === undefined ? {} : { argument }), hash: presentRevision(rollout) };
   const answer = await ask(session, KINDS.rollouts, rollout, wish, options.timeout);
@@ -88,7 +88,7 @@ async function requestOfFlag(session: Session, verb: Verb, name: string, options
       "A FeatureFlag has no revisions to roll back to",
       `kubectl zenith abort flag/${name} makes it safe`,
     );
-  const flag = await session.cluster.read<FeatureFlag>(KINDS.flags, name);
+  const flag = await presentFlag(session, name, verb.name, options.timeout);
   const wish = { verb: verb.name, ...(options.full === true ? { argument: "full" } : {}), hash: presentVersion(flag) };
   const answer = await ask(session, KINDS.flags, flag, wish, options.timeout);
   const why = `kubectl zenith flag get ${name}`;
