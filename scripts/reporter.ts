@@ -34,12 +34,13 @@ export default class CountReporter implements Reporter {
   }
 }
 
-/** Where it failed, in our own files: the first line of the stack that is not a package's. */
+/** Where it failed, in our own files, the first line of the stack that is not a package's; then why. */
 function failure(title: string, problems: readonly Problem[]): Failure {
   const place = problems[0]?.stack
     ?.split("\n")
     .find((line) => /^\s+at /.test(line) && !/node_modules|node:/.test(line));
-  return { title, why: [problems.map(({ message }) => message).join("\n"), place?.trim() ?? ""].join("\n").trim() };
+  const lines = [place?.trim() ?? "", ...problems.map(({ message }) => message)];
+  return { title, why: lines.filter((line) => line !== "").join("\n") || "no word of why" };
 }
 
 function kindOf(state: string): "passed" | "failed" | "skipped" {

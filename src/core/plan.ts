@@ -20,7 +20,7 @@ export type Write = {
       readonly resourceVersion: string;
       /** Top-level paths that others may own by server-side apply: our entry leaves managedFields afterwards. */
       readonly shared?: readonly string[];
-      /** The first of such writes that is sent waits until the API server would take all of the plan's: all or none. */
+      /** The first of such writes is sent only if the API server says of all of the plan's that it would take them. */
       readonly rehearsed?: boolean;
       /** It stands at rest: those who apply client-side so far may go over to server-side then, and must not meet our entry. */
       readonly lasting?: boolean;

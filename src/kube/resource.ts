@@ -10,7 +10,7 @@ export interface ResourceType {
 }
 
 /** How a patch is sent. */
-interface PatchOptions {
+export interface PatchOptions {
   readonly subresource?: string;
   /** Asks the API server for its verdict alone. */
   readonly dryRun?: boolean;

@@ -35,7 +35,7 @@ describe("recapOf()", () => {
 
   test("says what failed and why, and no more than one reads", () => {
     const failures = [
-      { title: "a.test.ts > adds up", why: "expected 1 to be 2\nat a.test.ts:3:1" },
+      { title: "a.test.ts > adds up", why: "at a.test.ts:3:1\nexpected 1 to be 2" },
       { title: "Simulation", why: "x".repeat(5_000) },
       ...Array.from({ length: 12 }, (_, i) => ({ title: `b${i}`, why: "exit code 1" })),
     ];
@@ -43,8 +43,8 @@ describe("recapOf()", () => {
     expect(lines.slice(0, 4)).toEqual([
       "What failed:",
       "  a.test.ts > adds up",
-      "      expected 1 to be 2",
       "      at a.test.ts:3:1",
+      "      expected 1 to be 2",
     ]);
     expect(lines[5]).toHaveLength(6 + 600 + 1);
     expect(lines.at(-1)).toBe("  and 4 more");
@@ -74,12 +74,12 @@ test("the reporter writes what failed in a run, where, and why", { timeout: 60_0
     const code = await runCommand(["vitest", "run", "--root", folder, reporter], { ZENITH_TEST_COUNTS: file });
     const { failures, ...counts } = JSON.parse(readFileSync(file, "utf8")) as Written;
     expect({ code, ...counts }).toEqual({ code: 1, passed: 2, failed: 3, skipped: 2 });
-    expect(failures.map(({ title, why }) => `${title}: ${why.split("\n")[0]}`)).toEqual([
+    expect(failures.map(({ title, why }) => `${title}: ${why.split("\n").at(-1)}`)).toEqual([
       "outside of any test: nobody waits",
       expect.stringMatching(/sums\.test\.ts > sums > wrong: expected 2 to be 3/),
       expect.stringMatching(/sums\.test\.ts > broken: no power/),
     ]);
-    expect(failures[1]?.why).toMatch(/\n *at .*sums\.test\.ts:4:/);
+    expect(failures[1]?.why).toMatch(/^at .*sums\.test\.ts:4:/);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -156,13 +156,9 @@ function isRehearsed(write: Write): write is Patch {
 
 /** @throws ApiError of the first that the API server would not take */
 async function rehearse(resources: Resources, writes: readonly Patch[]): Promise<void> {
-  for (const write of writes) {
-    try {
-      await resources.jsonPatch(write.ref, onItsVersion(write), { dryRun: true });
-    } catch (error) {
-      if (!isUndecided(error)) throw error;
-    }
-  }
+  const ask = (write: Patch) => resources.jsonPatch(write.ref, onItsVersion(write), { dryRun: true });
+  const answers = await Promise.allSettled(writes.map(ask));
+  for (const answer of answers) if (answer.status === "rejected" && !isUndecided(answer.reason)) throw answer.reason;
 }
 
 /** A webhook with side effects is not asked in a dry run; the API server then refuses in these words. */

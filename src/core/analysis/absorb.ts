@@ -1,4 +1,4 @@
-import { count, type Increase, windowsOf } from "./counters.ts";
+import { count, type Increase, type Ledger, windowsOf } from "./counters.ts";
 import { addMetricWindow, BETTING, type Comparison, logEvidence, type Window } from "./evidence.ts";
 import type { JudgeInput } from "./judge.ts";
 import type { AnalysisSettings, MetricSpec, Reading, SideCounters } from "./model.ts";
@@ -50,7 +50,7 @@ function absorbCounters(
   reading: Extract<Reading, { kind: "counters" }>,
   { settings, state, input, cap }: Context,
 ): MetricState {
-  const begins = before.ledgersEmpty ? { countedUpToMs: before.judgedUpToMs } : {};
+  const begins = isEmpty(before.canary) && isEmpty(before.stable) ? { countedUpToMs: before.judgedUpToMs } : {};
   const counting = { startedAtMs: state.startedAtMs, bornAfterMs: input.bornAfterMs, ...begins };
   const warmupMs = spec.kind === "latency" ? settings.warmupMs : 0;
   const canary = count(before.canary, reading.canary, { ...counting, warmupMs, side: "canary" });
@@ -58,7 +58,7 @@ function absorbCounters(
   const span = { fromMs: before.judgedUpToMs, toMs: input.nowMs, intervalMs: settings.intervalMs };
   const windows = windowsOf(canary.increases, stable.increases, span);
   const comparison = comparisonOf(before, spec.name, input);
-  const { inexact: _, ledgersEmpty: _begins, value: _value, stableValue: _stableValue, ...rest } = before;
+  const { inexact: _, value: _value, stableValue: _stableValue, ...rest } = before;
   const counted: MetricState = {
     ...rest,
     ...(reading.inexact === undefined ? {} : { inexact: reading.inexact }),
@@ -70,6 +70,10 @@ function absorbCounters(
     step: { ...before.step, seen: seenIn(before.step, canary.increases, stable.increases, settings) },
   };
   return windows.reduce((metric, window) => absorbWindow(metric, window, maxRateOf(spec), cap), counted);
+}
+
+function isEmpty(ledger: Ledger): boolean {
+  return Object.keys(ledger).length === 0;
 }
 
 /** Requests that surely came at the weight of this step: the first scrapes also tell of the seconds before. */

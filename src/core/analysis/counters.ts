@@ -25,11 +25,11 @@ export interface Increase {
 export interface Counting {
   readonly side: "canary" | "stable";
   readonly startedAtMs: number; // the ledger's zero
-  /** Pods created after this started at 0 unseen; of others the first scrape is only where counting begins. */
+  /** Canary pods first scraped after this started at 0 unseen; of others the first scrape is only where counting begins. */
   readonly bornAfterMs: number;
   /** Where the ledger is empty: scrapes up to here were counted, or are not to be. */
   readonly countedUpToMs?: number;
-  /** Increases of pods younger than this are dropped, with all that they say. */
+  /** Increases of canary pods younger than this are dropped, with all that they say. */
   readonly warmupMs: number;
 }
 
@@ -72,11 +72,11 @@ export function count(
 function firstEntry(scrapes: readonly Entry[], counting: Counting): Entry {
   const countFrom = Math.max(counting.bornAfterMs, counting.countedUpToMs ?? 0) - counting.startedAtMs;
   const before = scrapes.findLast(([at]) => at <= countFrom);
-  if (before !== undefined) return before;
   const first = scrapes[0] as Entry;
-  if (counting.side === "stable") return first;
+  if (counting.side === "stable") return before ?? first;
   const bornAt = first[0] - 1;
-  return counting.warmupMs > 0 ? [bornAt, 0, 0, bornAt + counting.warmupMs] : [bornAt, 0, 0];
+  const [at, total, bad] = before ?? [bornAt, 0, 0];
+  return counting.warmupMs > 0 ? [at, total, bad, bornAt + counting.warmupMs] : [at, total, bad];
 }
 
 /** What a counter rose from one scrape to the next. A fall is a restart: it began at 0 again. */

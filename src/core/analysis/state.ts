@@ -21,11 +21,10 @@ export interface MetricState {
   readonly answer: { readonly kind: "ok" } | { readonly kind: "noData" | "error"; readonly message: string };
   /** The verdict last given and since when it has stood. */
   readonly verdict: { readonly kind: VerdictKind; readonly sinceMs: number };
+  /** Both empty where this just began, or where they were too large for the checkpoint: counting begins at each pod's last
+   * scrape before `judgedUpToMs`. */
   readonly canary: Ledger;
   readonly stable: Ledger;
-  /** The ledgers are empty, as this just began or as they were too large for the checkpoint: counting begins at each pod's
-   * last scrape before `judgedUpToMs`. */
-  readonly ledgersEmpty?: true;
   /** The newest scrape of a canary pod. */
   readonly canarySeenMs: number;
   readonly evidence: MetricEvidence;
@@ -81,10 +80,7 @@ export function restartAnalysis(
 export function checkpointOf(state: AnalysisState, maxBytes = 30_000): string {
   const whole = JSON.stringify(state);
   if (whole.length <= maxBytes) return whole;
-  const metrics = Object.entries(state.metrics).map(([name, metric]) => [
-    name,
-    { ...metric, canary: {}, stable: {}, ledgersEmpty: true },
-  ]);
+  const metrics = Object.entries(state.metrics).map(([name, metric]) => [name, { ...metric, canary: {}, stable: {} }]);
   return JSON.stringify({ ...state, metrics: Object.fromEntries(metrics) });
 }
 
@@ -105,7 +101,6 @@ export function startMetric(spec: MetricSpec, atMs: number): MetricState {
     verdict: { kind: "Unsure", sinceMs: atMs },
     canary: {},
     stable: {},
-    ledgersEmpty: true,
     canarySeenMs: atMs,
     evidence: noMetricEvidence(),
     comparison: { kind: "none" },

@@ -8,6 +8,7 @@ import { leaving } from "./leave.ts";
 import { scalingMark } from "./marks.ts";
 import { problemOf, templateRefused } from "./problems.ts";
 import { puttingBack } from "./put-back.ts";
+import { abortedBefore } from "./rejection.ts";
 import type { Orders } from "./requests.ts";
 import { resting } from "./rest.ts";
 import { type Because, returning, startReturn } from "./return.ts";
@@ -59,9 +60,16 @@ const rules: readonly Rule[] = [
 export function decide(situation: Situation): Target {
   for (const rule of rules) {
     const target = rule(situation);
-    if (target !== undefined) return target;
+    if (target !== undefined) return rejectingWhatWaits(situation, target);
   }
   throw new Error("No rule answered; `resting` must");
+}
+
+/** Whatever else keeps a release from beginning, a person's no to it holds. */
+function rejectingWhatWaits({ world, orders }: Situation, target: Target): Target {
+  const rejected = abortedBefore(world, orders);
+  if (rejected === undefined || target.stage !== "Resting" || target.rejected !== undefined) return target;
+  return { ...target, rejected };
 }
 
 /** Whether a canary is on its way up, and there is something to go back to. */

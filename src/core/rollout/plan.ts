@@ -7,6 +7,7 @@ import { converge } from "./converge.ts";
 import { decide } from "./decide.ts";
 import { replicaSetOf } from "./objects.ts";
 import { ordersOf } from "./requests.ts";
+import { revertedMessage } from "./return.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { isMinor, statusOf } from "./status.ts";
 import type { Target } from "./target.ts";
@@ -70,7 +71,7 @@ function noticesOf(world: World, target: Target): Notice[] {
   if (target.promoted !== undefined && target.promoted !== world.stable?.hash)
     note("Normal", "Promoted", `revision ${target.promoted} serves all traffic`);
   if (target.rejected !== undefined && before.rejected?.revision !== target.rejected.revision)
-    note("Warning", "Reverted", target.message);
+    note("Warning", "Reverted", target.phase === "Reverted" ? target.message : revertedMessage(target.rejected));
   if (target.stage === "Stepping" && before.progress?.stage !== "Stepping")
     note("Normal", "Started", `revision ${target.canary} starts against stable ${target.stable}`);
   const rising =

@@ -1,7 +1,7 @@
 import { askedOf } from "../requests.ts";
 import { awaitsApproval, GATES } from "./entry.ts";
 import { tooEarly } from "./promote.ts";
-import { rejectionOf } from "./rejection.ts";
+import { rejectionOf, unrejected } from "./rejection.ts";
 import type { World } from "./world.ts";
 
 /** What a person has asked for since the last pass, and how it was answered. */
@@ -28,8 +28,9 @@ export function ordersOf(world: World): Orders | undefined {
   // Without a status nobody knows whether it was answered long ago. Only a pause does no harm a second time.
   if (status.progress === undefined && asked.verb !== "pause")
     return { ...NOTHING, value, result: "refused: nothing was known of this Rollout when it was asked; ask again" };
-  // What is to be tried again comes back first: it is answered then.
+  // What is to be tried again comes back first, and what is to be rejected before it begins has not begun: answered then.
   if (asked.verb === "retry" && isGoingBack(world)) return undefined;
+  if (asked.verb === "abort" && isGoingBack(world) && unrejected(world) !== undefined) return undefined;
   return { value, ...orderOf(world, asked.verb, asked.argument) };
 }
 
@@ -42,6 +43,7 @@ type Answer = Omit<Orders, "value">;
 function orderOf(world: World, verb: string, argument: string | undefined): Answer {
   const stage = world.status.progress?.stage;
   const moving = stage === "Stepping" || stage === "HandingOver";
+  const waits = stage === "Resting" && unrejected(world) !== undefined;
   const accepted = { ...NOTHING, result: "accepted" };
   switch (verb) {
     case "promote":
@@ -55,7 +57,7 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
     case "resume":
       return { ...accepted, pause: false };
     case "abort":
-      if (!moving && !isWaiting(world)) return { ...NOTHING, result: "refused: no release is on its way" };
+      if (!moving && !waits) return { ...NOTHING, result: "refused: no release is on its way" };
       return { ...accepted, abort: true };
     case "retry":
       if (world.wanted === undefined || rejectionOf(world, world.wanted) === undefined)
@@ -71,14 +73,6 @@ function orderOf(world: World, verb: string, argument: string | undefined): Answ
   }
 }
 
-/** Whether a release is held before its first step: by a gate, a pause, a route. */
-function isWaiting(world: World): boolean {
-  const { status, stable, wanted } = world;
-  const isHeld = status.progress?.stage === "Resting" && (status.phase === "Progressing" || status.phase === "Paused");
-  if (!isHeld || stable === undefined || wanted === undefined || wanted.hash === stable.hash) return false;
-  return rejectionOf(world, wanted) === undefined;
-}
-
 function promote(world: World): Answer {
   const early = tooEarly(world);
   return early === undefined
@@ -88,9 +82,12 @@ function promote(world: World): Answer {
 
 function rollback(world: World, argument: string | undefined): Answer {
   const stage = world.status.progress?.stage;
-  if (stage === "Stepping" || stage === "HandingOver" || isWaiting(world))
-    return { ...NOTHING, result: "accepted", abort: true };
+  if (stage === "Stepping" || stage === "HandingOver") return { ...NOTHING, result: "accepted", abort: true };
   if (isGoingBack(world)) return { ...NOTHING, result: "refused: traffic is on its way back; ask again once it is" };
+  // While stable serves well what is to go is the release that waits.
+  const isSound = (world.stable?.ready ?? 0) > 0 && world.status.bake === undefined;
+  if (argument === undefined && isSound && unrejected(world) !== undefined)
+    return { ...NOTHING, result: "accepted", abort: true };
   const to = argument ?? world.previous?.hash ?? lastPromotedBefore(world);
   if (to === undefined) return { ...NOTHING, result: "refused: there is no earlier revision to go back to" };
   if (to === world.stable?.hash) return { ...NOTHING, result: `refused: ${to} serves already` };

@@ -6,7 +6,7 @@ import { contestOf, stoppedByPeople } from "./gates.ts";
 import { drainsForMs } from "./let-in.ts";
 import { scalingMark, WAKING, ZERO } from "./marks.ts";
 import { type Problem, problemOf } from "./problems.ts";
-import { rejectionOf } from "./rejection.ts";
+import { abortedBefore, rejectionOf } from "./rejection.ts";
 import { type Because, revertedMessage } from "./return.ts";
 import { startRollback } from "./roll-back.ts";
 import { stepping } from "./step.ts";
@@ -32,16 +32,10 @@ export function resting(situation: Situation): Target {
       reason: "Undone",
       message: "the spec names the revision before again",
     });
-  const rejection = rejectionOf(world, wanted) ?? abortedBefore(situation, wanted);
+  const rejection = rejectionOf(world, wanted) ?? abortedBefore(world, orders);
   if (rejection !== undefined && orders?.retry !== true) return reverted(situation, rest, rejection);
   const begun = beginOrHold(situation, rest, stable);
   return orders?.retry === true ? { ...begun, forgetRejected: true } : begun;
-}
-
-/** A person's no to a release that is held before its first step. */
-function abortedBefore({ orders }: Situation, { hash }: Revision): Rejection | undefined {
-  if (orders?.abort !== true) return undefined;
-  return { revision: hash, reason: "Aborted", message: "aborted by request before its first step" };
 }
 
 function reverted(situation: Situation, rest: Target, rejection: Rejection): Target {

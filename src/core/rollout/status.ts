@@ -13,7 +13,7 @@ import { BOTH_BAD, CANARY_SERVICE, isOnTheWayUp, isScaling, WAKING, writtenMark,
 import { LABEL_ROLLOUT, labelValue } from "./names.ts";
 import { imagesOf } from "./objects.ts";
 import { rememberedPromote } from "./promote.ts";
-import { rejectionOf } from "./rejection.ts";
+import { abortedBefore, rejectionOf } from "./rejection.ts";
 import { reportOf } from "./report.ts";
 import type { Orders } from "./requests.ts";
 import { isAutoscaled } from "./size.ts";
@@ -58,7 +58,7 @@ export function statusOf(
     ...peakOf(world, now),
     ...managedOf(world, target),
     ...rejectedOf(world, target, now),
-    ...requestOf(world, orders, now),
+    ...requestOf(world, target, orders, now),
     ...gatesOf(world, target, now),
     ...analysis,
     ...reportOf(world, target, memory, now),
@@ -271,8 +271,17 @@ function rejectedOf(world: World, target: Target, now: string): Pick<RolloutStat
   return { rejected: { revision, reason, message: message.slice(0, 1024), at: now } };
 }
 
-function requestOf(world: World, orders: Orders | undefined, now: string): Pick<RolloutStatus, "lastRequest"> {
-  if (orders !== undefined) return { lastRequest: { value: asAnswered(orders.value), result: orders.result, at: now } };
+function requestOf(
+  world: World,
+  target: Target,
+  orders: Orders | undefined,
+  now: string,
+): Pick<RolloutStatus, "lastRequest"> {
+  // Something graver came in the same pass: what a person asks for is heard once that is over.
+  const no = abortedBefore(world, orders);
+  const isPutOff = no !== undefined && target.rejected?.revision !== no.revision;
+  if (orders !== undefined && !isPutOff)
+    return { lastRequest: { value: asAnswered(orders.value), result: orders.result, at: now } };
   return world.status.lastRequest === undefined ? {} : { lastRequest: world.status.lastRequest };
 }
 

@@ -15,7 +15,7 @@ export function killOf({ snapshot, nowMs }: World): Pick<Target, "reason" | "mes
   return { reason: "Killed", message, ...(leftMs === undefined ? {} : { checkAgainInMs: leftMs }) };
 }
 
-/** One that aborts takes back what is on its way, as a person's abort does. */
+/** One that aborts takes back what is on its way, as a person's abort does; what waits is held until it ends. */
 export function killedBySwitch({ world }: Situation): Target | undefined {
   const { kill } = world.snapshot;
   const { progress } = world.status;

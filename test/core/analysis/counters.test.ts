@@ -77,6 +77,14 @@ describe("count()", () => {
     expect(summed(count(first.ledger, reading, warming).increases)[0]).toBe(40);
   });
 
+  test("drops what a pod that was seen before the start does while it warms up, and nothing of one that is warm", () => {
+    const warming = { ...counting, warmupMs: 30_000 };
+    const young = side([counter("a", [-5, 10], [10, 20], [25, 60], [40, 100])]);
+    expect(summed(count({}, young, warming).increases)[0]).toBe(40);
+    const warm = side([counter("a", [-60, 5], [-5, 10], [10, 20], [25, 60], [40, 100])]);
+    expect(summed(count({}, warm, warming).increases)[0]).toBe(90);
+  });
+
   test("remembers a bounded number of pods, the last seen", () => {
     const pods = Array.from({ length: MAX_PODS + 100 }, (_, i) => counter(`web-${i}`, [i, 1]));
     const { ledger } = count({}, side(pods), counting);

@@ -100,7 +100,16 @@ describe("rule 11: what the spec no longer names is put back before anything els
     expectSound(play);
   });
 
-  test("several routes are raised together or not at all, and lowered each on its own", () => {
+  test("an `abort` meanwhile holds for what would begin again afterwards", () => {
+    const play = withApi(underWay(25));
+    play.edit(() => ({ traffic: api }));
+    play.run(({ reason, status }) => reason === "TrafficEdited" && status.progress?.stage === "Resting");
+    play.request("abort");
+    play.until("Reverted", "Aborted").settles();
+    expect([play.status.lastRequest?.result, play.selects("api"), play.sizes]).toEqual(["accepted", "v1", { v1: 4 }]);
+  });
+
+  test("the API server is asked about several routes before one is raised, and about none before they are lowered", () => {
     const rehearsed: Record<string, Set<boolean>> = {};
     const play = withTwoRoutes();
     play.run((now) => {

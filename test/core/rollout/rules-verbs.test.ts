@@ -217,3 +217,76 @@ describe("verbs", () => {
     servesAlone(play, "v1");
   });
 });
+
+describe("`abort` of a release that is held before its first step", () => {
+  const rejects = (play: Play, tag: string): void => {
+    play.settles();
+    expect(play.status.lastRequest?.result).toBe("accepted");
+    expect([play.phase, play.status.rejected?.message]).toEqual([
+      "Reverted",
+      "aborted by request before its first step",
+    ]);
+    servesAlone(play, tag);
+  };
+
+  test("waits for the way back of the one before", () => {
+    const play = underWay(25);
+    play.deploy("v3");
+    play.until("Progressing", "Superseded");
+    play.request("abort");
+    play.step();
+    expect(play.status.lastRequest).toBeUndefined();
+    rejects(play, "v1");
+  });
+
+  test("holds though the route is missing, and `rollback` takes back no stable that is sound", () => {
+    for (const verb of ["abort", "rollback"]) {
+      const play = atRest();
+      play.deploy("v2");
+      play.until("Healthy").settles();
+      const route = play.objects.get<Route>("HTTPRoute", "web") as Route;
+      play.objects.remove("HTTPRoute", "web");
+      play.deploy("v3");
+      play.until("Failed", "RouteMissing");
+      play.request(verb);
+      play.forMs(10_000);
+      play.objects.create(route, play.nowMs);
+      rejects(play, "v2");
+    }
+  });
+
+  test("holds though the Service is missing, which is told until it is mended", () => {
+    const play = atRest();
+    const service = play.service;
+    play.objects.remove("Service", "web");
+    play.deploy("v2");
+    play.until("Failed", "ServiceMissing");
+    play.request("abort");
+    play.forMs(10_000);
+    expect([play.phase, play.status.lastRequest?.result]).toEqual(["Failed", "accepted"]);
+    expect(play.notices.find((notice) => notice.includes("Reverted"))).toContain("before its first step");
+    play.objects.create(service, play.nowMs);
+    rejects(play, "v1");
+  });
+
+  test("`rollback` still takes back a stable that is dead, or bakes", () => {
+    const dead = atRest();
+    dead.deploy("v2");
+    dead.until("Healthy").settles();
+    dead.ready("v2", 0);
+    dead.deploy("v3");
+    dead.until("Progressing", "StableDown");
+    dead.request("rollback");
+    dead.run(({ sizes }) => sizes.v1 !== undefined);
+    const baking = atRest({ spec: { gates: [{ approval: {} }] } });
+    baking.gates = { configMaps: new Map(), rollouts: new Map(), flags: [], kills: [], metrics: new Map() };
+    baking.deploy("v2");
+    baking.until("Paused", "WaitingForApproval");
+    baking.request("promote");
+    baking.until("Baking");
+    baking.deploy("v3");
+    baking.until("Paused", "WaitingForApproval");
+    baking.request("rollback");
+    baking.until("Reverted", "RolledBack");
+  });
+});
