@@ -3,6 +3,7 @@ import type { Deployment, JsonPatchOperation, KubeObject, PodTemplate } from "..
 import { refOf } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { sameJson } from "../../core/json.ts";
+import { isKind } from "../../kube/errors.ts";
 import { pathOf, resourceType } from "../../kube/resource.ts";
 import { type Change, canaryAsked, withImages } from "../change.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -52,7 +53,7 @@ async function deploy(session: Session, name: string, options: Options): Promise
     // Whoever asks a second time, a job that is run again say, wants to know how it ends all the same.
     return options.wait === true && !dryRun ? await waitForEnd(session, name, options) : EXIT.ok;
   }
-  if (steps !== undefined) await patch(cluster, rollout, "application/merge-patch+json", steps, dryRun);
+  if (steps !== undefined) await writeSteps(cluster, rollout, change, dryRun);
   if (dryRun) {
     if (source !== undefined && images !== undefined)
       await patch(cluster, source, "application/json-patch+json", images, dryRun);
@@ -76,6 +77,23 @@ function tellNothing(session: Session, name: string, { images, strategy, steps }
 
 async function waitForEnd(session: Session, name: string, { timeout }: Options): Promise<number> {
   return await waitFor(session, name, timeout === undefined ? {} : { timeout });
+}
+
+const TRIES = 5;
+
+/** Writes the way up over what was read, and never over what came since: then it is read anew, as the operator's status may
+ * come at any moment. */
+async function writeSteps(cluster: Cluster, read: Rollout, change: Change, dryRun: boolean): Promise<void> {
+  for (let [rollout, tries] = [read, 1]; ; tries++) {
+    const steps = stepsOf(rollout, change);
+    if (steps === undefined) return;
+    try {
+      return await patch(cluster, rollout, "application/merge-patch+json", steps, dryRun);
+    } catch (error) {
+      if (!isKind(error, "conflict") || tries === TRIES) throw error;
+    }
+    rollout = await readRollout(cluster, rollout.metadata.name);
+  }
 }
 
 /** A merge patch of the Rollout; undefined where it says so already. */
