@@ -3,7 +3,7 @@ import type { Deployment } from "../../api/kubernetes.ts";
 import type { Rollout } from "../../api/rollout.ts";
 import { systemClock } from "../../kube/clock.ts";
 import type { Store } from "../../kube/store.ts";
-import { type Cluster, KINDS } from "../cluster/cluster.ts";
+import { KINDS } from "../cluster/cluster.ts";
 import { findOperator } from "../cluster/operator.ts";
 import { readRollout } from "../cluster/rollouts.ts";
 import { Watch } from "../cluster/watch.ts";
@@ -60,7 +60,7 @@ export async function waitFor(session: Session, name: string, options: WaitOptio
   const ends = new AbortController();
   const watch = new Watch(cluster, AbortSignal.any([io.signal, ends.signal]), (said) => session.warn(said));
   try {
-    const look = await looker(cluster, first, watch);
+    const look = await looker(session, first, watch);
     return await follow(session, options, watch, look, format);
   } finally {
     ends.abort();
@@ -76,7 +76,7 @@ export async function untilSeen(session: Session, name: string, timeoutMs: numbe
   const watch = new Watch(cluster, AbortSignal.any([io.signal, ends.signal]), (said) => session.warn(said));
   const dueMs = systemClock.monotonicMs() + timeoutMs;
   try {
-    const look = await looker(cluster, first, watch);
+    const look = await looker(session, first, watch);
     for (;;) {
       const leftMs = dueMs - systemClock.monotonicMs();
       if (!(await watch.next(Math.max(1, Math.min(1_000, leftMs))))) throw new CliError("interrupted", undefined, 130);
@@ -99,29 +99,43 @@ async function unseen(session: Session, name: string, timeoutMs: number): Promis
 
 type Look = () => { readonly rollout: Rollout; readonly deployment: Deployment | undefined };
 
-/** Reads the Rollout and the Deployment that it refers to, kept current; the Deployment only where it may be read. */
-async function looker(cluster: Cluster, first: Rollout, watch: Watch): Promise<Look> {
-  const { namespace } = cluster;
+/** Reads the Rollout and the Deployment that it refers to, kept current; the Deployment only as far as it may be read: where
+ * that is once, what is applied later is known when the operator tells it. */
+async function looker(session: Session, first: Rollout, watch: Watch): Promise<Look> {
+  const { namespace } = session.cluster;
   const { name } = first.metadata;
   const one = (named: string) => ({ namespace, fieldSelector: `metadata.name=${named}` });
   const rollouts = watch.store<Rollout>(KINDS.rollouts, one(name));
   const workload = first.spec.workloadRef?.name;
   // Read after the Rollout: what was seen of a Deployment that is newer is waited for, and never taken for granted.
-  const read =
-    workload === undefined
-      ? undefined
-      : await cluster.listIfAllowed<Deployment>(KINDS.deployments, namespace, {
-          fieldSelector: `metadata.name=${workload}`,
-        });
+  const read = workload === undefined ? undefined : await readDeployment(session, workload);
   let deployments: Store<Deployment> | undefined;
-  if (workload !== undefined && read !== undefined)
+  if (workload !== undefined && read?.mayList === true)
     deployments = watch.store<Deployment>(KINDS.deployments, one(workload));
   return () => {
-    if (!watch.hasSynced()) return { rollout: first, deployment: read?.[0] };
+    if (!watch.hasSynced()) return { rollout: first, deployment: read?.deployment };
     const rollout = rollouts.get(namespace, name);
     if (rollout === undefined) throw new CliError(`Rollout "${name}" was deleted`);
-    return { rollout, deployment: workload === undefined ? undefined : deployments?.get(namespace, workload) };
+    const deployment = deployments === undefined ? read?.deployment : deployments.get(namespace, workload ?? "");
+    return { rollout, deployment };
   };
+}
+
+interface ReadDeployment {
+  readonly deployment: Deployment | undefined;
+  readonly mayList: boolean;
+}
+
+/** Who may get and patch one Deployment, as an account of CI may, need not have the right to list them. */
+async function readDeployment(session: Session, name: string): Promise<ReadDeployment> {
+  const { cluster } = session;
+  const one = { fieldSelector: `metadata.name=${name}` };
+  const list = await cluster.listIfAllowed<Deployment>(KINDS.deployments, cluster.namespace, one);
+  if (list !== undefined) return { deployment: list[0], mayList: true };
+  const deployment = await cluster.getIfAllowed<Deployment>(KINDS.deployments, name);
+  if (deployment === undefined)
+    session.warn(`Deployment "${name}" cannot be read: whether the operator has seen its last change is not known`);
+  return { deployment, mayList: false };
 }
 
 async function follow(
