@@ -40,10 +40,9 @@ const UNNOTICED_MS = 2_000;
 export async function runFlags(config: FlagsConfig, log: Logger, asked: AbortSignal): Promise<number> {
   const ended = new AbortController();
   const restored = new AbortController();
-  const signal = AbortSignal.any([asked, ended.signal]);
   const server = new FlagsServer(config, log, () => restored.abort());
   try {
-    await server.start(signal);
+    await server.start(AbortSignal.any([asked, ended.signal]), ended.signal);
     await Promise.race([aborted(asked), aborted(restored.signal)]);
     await server.drain();
     return asked.aborted ? 0 : 1;
@@ -85,20 +84,22 @@ class FlagsServer {
     this.#watch(TYPES.kills, this.#sources.kills, onRestoredServer);
   }
 
-  /** Resolves once flags are served. */
-  async start(signal: AbortSignal): Promise<void> {
+  /** Resolves once flags are served.
+   * @param stopped ends the wait for them
+   * @param ended ends what is watched: clients that are still to be sent away hear of a kill, too */
+  async start(stopped: AbortSignal, ended: AbortSignal): Promise<void> {
     const clientKeys = new ClientKeys(this.#config["client-token-key-file"], systemClock);
     const keySet = this.#makeKeySet();
     await this.#startManagement();
-    for (const reflector of this.#reflectors) void reflector.run(signal);
-    void keySet.run(signal);
-    const compiled = this.#compileOnceListed(signal);
-    const isFirst = await Promise.race([compiled, systemClock.sleep(LISTED_WITHIN_MS, signal).then(() => false)]);
+    for (const reflector of this.#reflectors) void reflector.run(ended);
+    void keySet.run(ended);
+    const compiled = this.#compileOnceListed(stopped);
+    const isFirst = await Promise.race([compiled, systemClock.sleep(LISTED_WITHIN_MS, stopped).then(() => false)]);
     const kept = isFirst ? undefined : await this.#snapshot?.load();
     if (kept !== undefined)
       this.#log.info({ flags: kept }, "the API server has not answered yet; serving the snapshot");
     else await compiled;
-    if (signal.aborted) return;
+    if (stopped.aborted) return;
     this.#serving = await this.#startServing(clientKeys, keySet);
     this.#open.push(this.#serving);
     this.#waitsFor = undefined;

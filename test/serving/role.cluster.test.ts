@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { type FlagServer, type FlagServerOptions, startFlagServer } from "../cluster/flag-server.ts";
 import { applyCrds } from "../cluster/playground.ts";
+import { PlainClient } from "./grpc/lab.ts";
 
 let cluster: Cluster;
 let folder: string;
@@ -232,6 +233,24 @@ describe("zenith flags", () => {
     expect(readFileSync(server.logFile, "utf8")).not.toContain(USER);
     for (const page of ["metrics", "delivery?flagSet=default"])
       expect(await (await fetch(`${server.managementUrl}/${page}`)).text()).not.toContain(USER);
+  });
+
+  test("tells of a kill those whom it has not sent away yet", async () => {
+    await cluster.apply(flag("a", ON, { team: "web" }));
+    const server = await serve(["--drain-seconds=60"]);
+    const client = new PlainClient(server.ports.sync);
+    // Clients are sent away fifty at a time: the last ones stay for many seconds.
+    const listen = () => client.listen("flagd.sync.v1.FlagSyncService/SyncFlags", {}, "flagSetId=default");
+    const { messages } = Array.from({ length: 100 }, listen).at(-1) as ReturnType<typeof listen>;
+    const isOn = () => String(messages.at(-1)?.flagConfiguration).includes('"defaultVariant":"on"');
+    await eventually("it has the flag", async () => isOn());
+    server.running.signal("SIGTERM");
+    await eventually("it is going", async () => (await fetch(`${server.managementUrl}/readyz`)).status === 503);
+    const selector = { matchLabels: { team: "web" } };
+    await cluster.apply(object("KillSwitch", "stop", { selector, flags: "safe", reason: "incident 7" }));
+    await eventually("it has the kill", async () => !isOn(), 10_000);
+    client.close();
+    server.running.signal("SIGKILL");
   });
 
   test("goes when it is told to, within its time, and says that it is not ready meanwhile", async () => {
