@@ -31,8 +31,8 @@ const VERBS: readonly Verb[] = [
   { name: "retry", description: "Begins again what was rejected.", done: "it begins again at its first step" },
   {
     name: "rollback",
-    description: "Goes back to the revision before, or to one of the kept ones.",
-    done: "an earlier revision comes back",
+    description: "Aborts a release that is on its way; else goes back to an earlier revision.",
+    done: "a release on its way is aborted; else an earlier revision comes back",
   },
 ];
 
