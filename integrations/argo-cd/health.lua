@@ -16,4 +16,9 @@ end
 if status.observedGeneration ~= obj.metadata.generation then
   return { status = "Progressing", message = "Zenith has not seen this version of the spec yet" }
 end
+-- While one version goes back another may be in Git, or stable again: what Git holds was not rejected, and comes next.
+local rejected = status.rejected and status.rejected.revision
+if status.phase == "Reverted" and status.wanted ~= nil and status.wanted.revision ~= rejected then
+  return { status = "Progressing", message = status.message }
+end
 return { status = phases[status.phase] or "Unknown", message = status.message or status.phase }

@@ -32,7 +32,8 @@ async function lua(script: string, object: unknown): Promise<unknown> {
 const REVISION = "5d8f6b7c9x";
 function aRollout(status?: object): Record<string, unknown> {
   const metadata = { name: "web", namespace: "shop", generation: 7 };
-  const seen = { observedGeneration: 7, wanted: { revision: REVISION }, message: "a sentence", ...status };
+  const wanted = { revision: REVISION };
+  const seen = { observedGeneration: 7, wanted, rejected: wanted, message: "a sentence", ...status };
   return {
     apiVersion: "zenith.sh/v1alpha1",
     kind: "Rollout",
@@ -61,6 +62,14 @@ describe("the health of a Rollout", () => {
 
   test.each(wanted.filter(([phase]) => phase !== "Phase"))("%s is %s", async (phase, health) => {
     expect(await lua(HEALTH, aRollout({ phase }))).toEqual({ status: health, message: "a sentence" });
+  });
+
+  test("is Progressing while another goes back than the one that is in Git", async () => {
+    for (const rejected of [{ revision: "7c9x5d8f6b" }, undefined])
+      expect(await lua(HEALTH, aRollout({ phase: "Reverted", rejected }))).toEqual({
+        status: "Progressing",
+        message: "a sentence",
+      });
   });
 
   test("is Progressing while the operator has not seen the spec, or nothing at all", async () => {
