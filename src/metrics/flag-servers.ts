@@ -8,8 +8,10 @@ export interface DeliveryQuestion {
   readonly keys: readonly string[];
 }
 
-const MOST_BYTES = 1024 * 1024;
+/** Ten thousand browsers that wait make a tenth of it, and flags that changed one by one name them anew. */
+const MOST_MIB = 8;
 const count = z.int().min(0);
+const names = z.array(z.string());
 const page = z.object({
   server: z.string(),
   flagSets: z.record(
@@ -20,14 +22,13 @@ const page = z.object({
         version: z.string(),
         clients: count,
         acked: count,
-        fetching: count,
-        fetched: count,
-        isOverdue: z.boolean(),
+        fetchers: z.string().optional(),
         p99Ms: count.optional(),
         evaluations: z.record(z.string(), count),
       }),
     ),
   ),
+  fetchers: z.record(z.string(), z.object({ waiting: names, overdue: names, elsewhere: names })),
 });
 
 /** Asks one flag server.
@@ -45,7 +46,7 @@ export async function askDelivery(
   let bytes = 0;
   for await (const part of body) {
     bytes += (part as Buffer).length;
-    if (bytes > MOST_BYTES) throw new Error("A flag server said more than 1 MiB");
+    if (bytes > MOST_MIB * 1024 * 1024) throw new Error(`A flag server said more than ${MOST_MIB} MiB`);
     parts.push(part as Buffer);
   }
   if (statusCode !== 200) throw new Error(`A flag server answered ${statusCode}`);

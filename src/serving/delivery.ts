@@ -1,4 +1,4 @@
-import type { DeliveryPage, FlagDelivery } from "../core/flags/delivery.ts";
+import type { DeliveryPage, Fetchers, FlagDelivery } from "../core/flags/delivery.ts";
 import type { Clock } from "../kube/clock.ts";
 import { deliverySeconds } from "./metrics.ts";
 import type { ServedFlag } from "./served-flag.ts";
@@ -8,6 +8,10 @@ import type { FlagSet, FlagStore, SetChange } from "./store.ts";
  * browser hears of what browsers may see). */
 export type StreamKind = "sync" | "events" | "ofrep" | "browser";
 
+/** Those who are told and then fetch, and those to whom all is sent. */
+export type FetchingKind = "ofrep" | "browser";
+type SentKind = Exclude<StreamKind, FetchingKind>;
+
 /** One connected client, and the last push that it has. Pushes are numbered through all flag sets. */
 export interface StreamAccount {
   /** What was pushed up to and with this number has left for the client. */
@@ -15,28 +19,40 @@ export interface StreamAccount {
   close(): void;
 }
 
-interface Stream {
-  readonly kind: StreamKind;
+/** One client that is told and fetches, here or from another server; what it fetches names its stream. */
+export interface Listener {
+  readonly kind: FetchingKind;
+  readonly flagSet: string;
+  /** The same for as long as it comes back. */
+  readonly name: string;
+}
+
+interface SentStream {
+  readonly kind: SentKind;
   /** Undefined for a client that hears of every set. */
   readonly flagSet: string | undefined;
-  readonly openedAt: number;
   has: number;
 }
+
+interface FetchingStream extends Listener {
+  readonly openedMs: number;
+}
+
+type Stream = SentStream | FetchingStream;
 
 /** One change of one set, told to all its clients. */
 interface Push {
   readonly flagSet: string;
   readonly sinceMs: number;
-  /** What those were told who fetch: servers and browsers. */
-  readonly etags: readonly string[];
+  readonly isForBrowsers: boolean;
   readonly tookMs: number[];
-  refetched: number;
 }
 
 /** The store serves a change at once and tells of it a moment later: until then another flag stands here than is served. */
 interface Told {
   readonly flag: ServedFlag;
   readonly push: number;
+  readonly atMs: number;
 }
 
 /** A client that was told of a change and has not fetched by then has been put away by its user, say. */
@@ -44,6 +60,8 @@ const FETCHED_WITHIN_MS = 30_000;
 /** Of each: what is older has been delivered long since, or never will be. */
 const PUSHES_KEPT = 64;
 const TIMES_KEPT = 10_000;
+/** Of whom it is known what they fetched last. Who is forgotten counts as one who has not fetched. */
+const FETCHES_KEPT = 50_000;
 
 /** Counts what has reached whom, and how fast, so that "the kill is everywhere" is a number and not a hope. */
 export class DeliveryCounts {
@@ -53,6 +71,8 @@ export class DeliveryCounts {
   readonly #pushes = new Map<number, Push>();
   /** By set and key: what was told last of a flag, and by which push. */
   readonly #told = new Map<string, Map<string, Told>>();
+  /** By listener: the last push that is in what it fetched here. */
+  readonly #fetches = new Map<string, number>();
   readonly #evaluations = new WeakMap<ServedFlag, Map<string, number>>();
   #last = 0;
 
@@ -70,26 +90,43 @@ export class DeliveryCounts {
 
   /** Counts a client from now on.
    * @param isCurrent whether it has everything up to now: one that keeps nothing has */
-  open(kind: StreamKind, flagSet: string | undefined, isCurrent = true): StreamAccount {
-    const stream = { kind, flagSet, openedAt: this.#last, has: isCurrent ? this.#last : -1 };
+  open(kind: SentKind, flagSet: string | undefined, isCurrent = true): StreamAccount {
+    const stream: SentStream = { kind, flagSet, has: isCurrent ? this.#last : -1 };
     this.#streams.add(stream);
     return {
       flushed: (number) => {
         stream.has = Math.max(stream.has, number);
-        if (!fetches(kind)) this.#took(number, kind);
+        this.#took(number, kind);
       },
       close: () => void this.#streams.delete(stream),
     };
   }
 
-  /** Someone fetched what he was told of. */
-  refetched(flagSet: string, etag: string): void {
-    for (const [number, push] of [...this.#pushes].reverse()) {
-      if (push.flagSet !== flagSet || !push.etags.includes(etag)) continue;
-      push.refetched++;
-      this.#took(number, "browser");
-      return;
-    }
+  /** Counts a client from now on that has what it fetches.
+   * @returns what ends it */
+  listen(listener: Listener): () => void {
+    const stream: FetchingStream = { ...listener, openedMs: this.#clock.monotonicMs() };
+    this.#streams.add(stream);
+    return () => void this.#streams.delete(stream);
+  }
+
+  /** A listener of this server, or of another one, has fetched.
+   * @param number of the last push that is in what it got */
+  fetched(listener: Listener, number: number): void {
+    const id = idOf(listener);
+    const before = this.#fetches.get(id) ?? -1;
+    this.#fetches.delete(id); // What is set anew is forgotten last.
+    this.#fetches.set(id, Math.max(before, number));
+    for (const oldest of this.#fetches.keys())
+      if (this.#fetches.size > FETCHES_KEPT) this.#fetches.delete(oldest);
+      else break;
+    const { kind, flagSet } = listener;
+    const newest = [...this.#pushes].findLast(
+      ([push, of]) => push <= number && of.flagSet === flagSet && (of.isForBrowsers || kind === "ofrep"),
+    );
+    // Who fetches later than he is waited for, was not there when it was told.
+    if (newest === undefined || newest[0] <= before || this.#isLong(newest[1].sinceMs)) return;
+    this.#took(newest[0], kind);
   }
 
   /** @param variant undefined where the code's own default was left to hold */
@@ -107,58 +144,77 @@ export class DeliveryCounts {
 
   /** What `GET /delivery` answers.
    * @param flagSet only this one; all where it is not given
-   * @param keys only these flags; all where none is given */
+   * @param keys only these flags, and who has not fetched them by name; all flags where none is given */
   page(server: string, flagSet?: string, keys: readonly string[] = []): DeliveryPage {
     const names = flagSet === undefined ? this.#store.names() : [flagSet];
-    const sets = names.map((name) => [name, this.#pageOf(this.#store.flagSet(name), keys)] as const);
-    return { server, flagSets: Object.fromEntries(sets) };
+    const fetchers: Record<string, Fetchers> = {};
+    const sets = names.map((name) => [name, this.#pageOf(this.#store.flagSet(name), keys, fetchers)] as const);
+    return { server, flagSets: Object.fromEntries(sets), fetchers: keys.length === 0 ? {} : fetchers };
   }
 
-  #pageOf(set: FlagSet, keys: readonly string[]): Readonly<Record<string, FlagDelivery>> {
+  #pageOf(set: FlagSet, keys: readonly string[], fetchers: Record<string, Fetchers>): Record<string, FlagDelivery> {
     const streams = [...this.#streams].filter(({ flagSet }) => flagSet === undefined || flagSet === set.name);
-    const pushes = [...this.#pushes].filter(([, { flagSet }]) => flagSet === set.name);
     const flags = keys.length === 0 ? [...set.flags.values()] : keys.flatMap((key) => set.flags.get(key) ?? []);
-    return Object.fromEntries(flags.map((flag) => [flag.key, this.#ofFlag(flag, streams, pushes)]));
+    return Object.fromEntries(flags.map((flag) => [flag.key, this.#ofFlag(flag, streams, fetchers)]));
   }
 
-  #ofFlag(flag: ServedFlag, streams: readonly Stream[], pushes: readonly [number, Push][]): FlagDelivery {
+  #ofFlag(flag: ServedFlag, all: readonly Stream[], fetchers: Record<string, Fetchers>): FlagDelivery {
     const told = this.#told.get(flag.flagSet)?.get(flag.key);
+    const streams = all.filter(({ kind }) => kind !== "browser" || flag.isClientVisible);
+    const evaluations = Object.fromEntries(this.#evaluations.get(flag) ?? []);
+    const counts = { version: flag.version, clients: streams.length, evaluations };
     // Of what nobody was told yet, nobody has anything.
-    const since = told?.flag === flag ? told.push : Number.POSITIVE_INFINITY;
-    const listeners = streams.filter(({ kind }) => kind !== "browser" || flag.isClientVisible);
-    const fetching = listeners.filter(({ kind }) => fetches(kind));
-    // Who connected after the change has it; of the others it is known how many fetched, not which.
-    const late = fetching.filter(({ openedAt }) => openedAt >= since).length;
-    const refetched = pushes.reduce((sum, [number, push]) => sum + (number >= since ? push.refetched : 0), 0);
-    const flushed = listeners.filter(({ kind, has }) => !fetches(kind) && has >= since).length;
-    const fetched = late + refetched;
-    const push = this.#pushes.get(since);
-    const tookMs = push?.tookMs ?? [];
+    if (told?.flag !== flag) return { ...counts, acked: 0 };
+    const group = `${told.push} ${flag.isClientVisible ? "client" : "server"}`;
+    fetchers[group] ??= this.#fetchersOf(flag, told, streams.filter(fetches));
+    const { waiting, overdue } = fetchers[group];
+    const behind = streams.filter((stream) => !fetches(stream) && stream.has < told.push);
+    const tookMs = this.#pushes.get(told.push)?.tookMs ?? [];
     return {
-      version: flag.version,
-      clients: listeners.length,
-      acked: flushed + Math.min(fetching.length, fetched),
-      fetching: fetching.length,
-      fetched,
-      isOverdue:
-        since <= this.#last && (push === undefined || this.#clock.monotonicMs() - push.sinceMs > FETCHED_WITHIN_MS),
+      ...counts,
+      acked: streams.length - behind.length - waiting.length - overdue.length,
       ...(tookMs.length === 0 ? {} : { p99Ms: Math.round(p99(tookMs)) }),
-      evaluations: Object.fromEntries(this.#evaluations.get(flag) ?? []),
+      fetchers: group,
     };
   }
 
-  #pushed({ flagSet, keys, sinceMs }: SetChange): void {
+  #fetchersOf(
+    { flagSet, isClientVisible }: ServedFlag,
+    { push, atMs }: Told,
+    here: readonly FetchingStream[],
+  ): Fetchers {
+    const missing = here.filter((stream) => (this.#fetches.get(idOf(stream)) ?? -1) < push);
+    const isOverdue = ({ openedMs }: FetchingStream): boolean => this.#isLong(Math.max(atMs, openedMs));
+    const ids = new Set(here.map(idOf));
+    const kinds = isClientVisible ? (["ofrep", "browser"] as const) : (["ofrep"] as const);
+    const prefixes = kinds.map((kind) => idOf({ kind, flagSet, name: "" }));
+    const elsewhere = [...this.#fetches].flatMap(([id, has]) => {
+      const prefix = has >= push && !ids.has(id) ? prefixes.find((one) => id.startsWith(one)) : undefined;
+      return prefix === undefined ? [] : [id.slice(prefix.length)];
+    });
+    return {
+      waiting: missing.filter((stream) => !isOverdue(stream)).map(({ name }) => name),
+      overdue: missing.filter(isOverdue).map(({ name }) => name),
+      elsewhere,
+    };
+  }
+
+  #isLong(sinceMs: number): boolean {
+    return this.#clock.monotonicMs() - sinceMs > FETCHED_WITHIN_MS;
+  }
+
+  #pushed({ flagSet, keys, clientKeys, sinceMs }: SetChange): void {
     this.#last++;
     const set = this.#store.flagSet(flagSet);
-    const etags = [set.etag("server"), set.etag("client")];
-    this.#pushes.set(this.#last, { flagSet, sinceMs, etags, tookMs: [], refetched: 0 });
+    this.#pushes.set(this.#last, { flagSet, sinceMs, isForBrowsers: clientKeys.size > 0, tookMs: [] });
     if (this.#pushes.size > PUSHES_KEPT) this.#pushes.delete(this.#last - PUSHES_KEPT);
+    const atMs = this.#clock.monotonicMs();
     const told = this.#told.get(flagSet) ?? new Map<string, Told>();
     this.#told.set(flagSet, told);
     for (const key of keys) {
       const flag = set.flags.get(key);
       if (flag === undefined) told.delete(key);
-      else told.set(key, { flag, push: this.#last });
+      else told.set(key, { flag, push: this.#last, atMs });
     }
   }
 
@@ -171,8 +227,12 @@ export class DeliveryCounts {
   }
 }
 
-function fetches(kind: StreamKind): boolean {
-  return kind === "ofrep" || kind === "browser";
+function fetches(stream: Stream): stream is FetchingStream {
+  return "name" in stream;
+}
+
+function idOf({ kind, flagSet, name }: Listener): string {
+  return `${kind} ${flagSet} ${name}`;
 }
 
 function p99(values: readonly number[]): number {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { FakeClock } from "../../src/kube/clock.ts";
-import { DeliveryCounts } from "../../src/serving/delivery.ts";
+import { DeliveryCounts, type Listener } from "../../src/serving/delivery.ts";
 import { FlagStore } from "../../src/serving/store.ts";
 import { aFlag } from "./flags.ts";
 
@@ -19,7 +19,16 @@ async function change(version: string, key = "a"): Promise<void> {
   await clock.advance(0);
 }
 
+const browser = (name: string): Listener => ({ kind: "browser", flagSet: "shop", name });
+const program = (name: string): Listener => ({ kind: "ofrep", flagSet: "shop", name });
+/** Fetches what is served now. */
+const fetches = (listener: Listener) => delivery.fetched(listener, delivery.last);
+const fetchersOf = (key = "a") => {
+  const { flagSets, fetchers } = delivery.page("pod", "shop", [key]);
+  return fetchers[flagSets.shop?.[key]?.fetchers ?? ""];
+};
 const delivered = (key = "a") => delivery.page("pod").flagSets.shop?.[key];
+const counts = () => `${delivered()?.acked}/${delivered()?.clients}`;
 
 describe("DeliveryCounts", () => {
   test("counts nobody for what is served and not told yet", async () => {
@@ -37,5 +46,86 @@ describe("DeliveryCounts", () => {
     expect(delivered()).toMatchObject({ version: "v2", clients: 1, acked: 0 });
     sync.flushed(delivery.last);
     expect(delivered()).toMatchObject({ version: "v2", clients: 1, acked: 1 });
+  });
+
+  test.each<[string, () => void, string]>([
+    ["nobody before he has fetched", () => {}, "0/2"],
+    ["who has fetched", () => fetches(browser("ann")), "1/2"],
+    ["nobody twice, however often he fetches", () => [1, 2, 3].map(() => fetches(browser("ann"))), "1/2"],
+    [
+      "one who came since, once, when he has fetched, and not for those who were there",
+      () => {
+        delivery.listen(browser("new"));
+        fetches(browser("new"));
+      },
+      "1/3",
+    ],
+    ["nobody who came since and has not fetched", () => void delivery.listen(browser("new")), "0/3"],
+    [
+      "nobody who has gone",
+      () => {
+        const leave = delivery.listen(browser("new"));
+        fetches(browser("new"));
+        leave();
+      },
+      "0/2",
+    ],
+    [
+      "who came back with what he had fetched before he went",
+      () => {
+        delivery.listen(browser("new"))();
+        fetches(browser("new"));
+        delivery.listen(browser("new"));
+      },
+      "1/3",
+    ],
+    ["nobody for what another kind of client fetches", () => fetches(program("ann")), "0/2"],
+    ["nobody for what is fetched of another set", () => fetches({ ...browser("ann"), flagSet: "pay" }), "0/2"],
+    ["nobody for what was fetched before", () => delivery.fetched(browser("ann"), delivery.last - 1), "0/2"],
+  ])("counts, of those who fetch, %s", async (_, happens, wanted) => {
+    await change("v1");
+    for (const name of ["ann", "ben"]) {
+      delivery.listen(browser(name));
+      fetches(browser(name));
+    }
+    await change("v2");
+    happens();
+    expect(counts()).toBe(wanted);
+  });
+
+  test("names who waits, and who fetched here and listens elsewhere, of the kinds that see the flag", async () => {
+    delivery.listen(browser("ann"));
+    delivery.listen(program("cart"));
+    store.put(aFlag("secret", { visibility: "server" }));
+    await change("v1");
+    expect(fetchersOf()).toEqual({ waiting: ["ann", "cart"], overdue: [], elsewhere: [] });
+    fetches(browser("ann"));
+    fetches(browser("of-another-server"));
+    expect(fetchersOf()).toEqual({ waiting: ["cart"], overdue: [], elsewhere: ["of-another-server"] });
+    expect(fetchersOf("secret")).toEqual({ waiting: ["cart"], overdue: [], elsewhere: [] });
+    expect(delivered("secret")).toMatchObject({ clients: 1, acked: 0 });
+  });
+
+  test("gives nobody up before his time, whatever else changes meanwhile, and whenever he came", async () => {
+    delivery.listen(browser("ann"));
+    await change("v1");
+    for (let i = 0; i < 100; i++) await change(`v${i}`, "another");
+    expect(fetchersOf()).toMatchObject({ waiting: ["ann"], overdue: [] });
+    await clock.advance(29_000);
+    delivery.listen(browser("ben"));
+    await clock.advance(2_000);
+    expect(fetchersOf()).toMatchObject({ waiting: ["ben"], overdue: ["ann"] });
+    await clock.advance(30_000);
+    expect(fetchersOf()).toMatchObject({ waiting: [], overdue: ["ann", "ben"] });
+    expect(counts()).toBe("0/2");
+  });
+
+  test("tells how long it took those who were told of the change, and not who comes an hour later", async () => {
+    await change("v1");
+    await clock.advance(40);
+    fetches(browser("ann"));
+    await clock.advance(3_600_000);
+    fetches(browser("late"));
+    expect(delivered()?.p99Ms).toBe(40);
   });
 });

@@ -139,17 +139,19 @@ export class Deliveries {
   /** All that is awaited, in as many questions as it takes. */
   async #pageOf(servers: FlagServers, address: string): Promise<DeliveryPage> {
     const flagSets: Record<string, DeliveryPage["flagSets"][string]> = {};
+    const fetchers: Record<string, DeliveryPage["fetchers"][string]> = {};
     for (const question of questionsOf([...this.#entries.values()].map(({ awaited }) => awaited))) {
       const patience = new AbortController();
       const timer = this.#clock.after(ANSWERED_WITHIN_MS, () => patience.abort());
       try {
         const page = await servers.ask(address, question, patience.signal);
         flagSets[question.flagSet] = { ...flagSets[question.flagSet], ...page.flagSets[question.flagSet] };
+        Object.assign(fetchers, page.fetchers);
       } finally {
         timer.cancel();
       }
     }
-    return { server: address, flagSets };
+    return { server: address, flagSets, fetchers };
   }
 
   /** Puts together what the servers have said, and tells of what is new. */

@@ -5,6 +5,8 @@ export interface DeliveryPage {
   /** The pod. */
   readonly server: string;
   readonly flagSets: Readonly<Record<string, Readonly<Record<string, FlagDelivery>>>>;
+  /** By `FlagDelivery.fetchers`: what was changed together is told, and fetched, together. */
+  readonly fetchers: Readonly<Record<string, Fetchers>>;
 }
 
 export interface FlagDelivery {
@@ -12,18 +14,25 @@ export interface FlagDelivery {
   readonly version: string;
   /** Streams that are connected and get this flag's changes: in-process, RPC and browser clients. */
   readonly clients: number;
-  /** Of those, who have this version: flushed to the stream, or fetched again by a browser. */
+  /** Of those, who have this version: flushed to the stream, or fetched from this server. */
   readonly acked: number;
-  /** Of `clients`, those that are told and then fetch: browsers, and servers that listen by OFREP. */
-  readonly fetching: number;
-  /** How many of those may have this version: who connected since, and fetches that this server answered, whoever told them. */
-  readonly fetched: number;
-  /** Whether they had long enough: a page that nobody looks at fetches when somebody does. */
-  readonly isOverdue: boolean;
+  /** Which of the page's, where flags were asked about by key; none while nobody was told of this version yet. */
+  readonly fetchers?: string;
   /** From the change's arrival at the server until the last but 1 % had it, milliseconds; none without a change since the start. */
   readonly p99Ms?: number;
   /** How often each variant was answered since the start; `""` where the code's own default was left to hold. */
   readonly evaluations: Readonly<Record<string, number>>;
+}
+
+/** Clients that are told of a change and then fetch, by the names of their streams: browsers, and servers that listen by OFREP. One
+ * that is told by this server may fetch from another, and the other way round. */
+export interface Fetchers {
+  /** Connected here, and have not fetched from here since. */
+  readonly waiting: readonly string[];
+  /** The same, though they had long enough: a page that nobody looks at fetches when somebody does. */
+  readonly overdue: readonly string[];
+  /** Not connected here, and have fetched from here since. */
+  readonly elsewhere: readonly string[];
 }
 
 export interface Delivery {
@@ -40,33 +49,37 @@ export interface Delivery {
   readonly p99Ms?: number;
 }
 
-/** What all servers together have delivered of one version of a flag. A browser may be told by one server and fetch from another:
- * only the sums say something, and the slowest server gives the time.
+/** What all servers together have delivered of one version of a flag. A client may be told by one server and fetch from another;
+ * the slowest server gives the time.
  * @param pages one of each server that was asked; undefined for one that did not answer */
 export function sumDelivery(
   pages: readonly (DeliveryPage | undefined)[],
   flag: { readonly flagSet: string; readonly key: string; readonly version: string },
 ): Delivery {
-  const all = pages.flatMap((page) => page?.flagSets[flag.flagSet]?.[flag.key] ?? []);
+  const all = pages.flatMap((page) => {
+    const delivery = page?.flagSets[flag.flagSet]?.[flag.key];
+    return delivery === undefined ? [] : [{ ...NOBODY, ...page?.fetchers[delivery.fetchers ?? ""], ...delivery }];
+  });
   const current = all.filter(({ version }) => version === flag.version);
-  const sum = (of: (delivery: FlagDelivery) => number, list = current) => list.reduce((n, one) => n + of(one), 0);
-  const fetching = sum((one) => one.fetching, all);
-  const fetched = Math.min(
-    fetching,
-    sum((one) => one.fetched),
-  );
-  const flushed = sum(({ acked, fetching: own, fetched: known }) => acked - Math.min(own, known));
-  const isOverdue = current.length === all.length && current.every((one) => one.isOverdue);
+  const fetched = new Set(current.flatMap(({ elsewhere }) => elsewhere));
+  const acked = current.map((one) => one.acked + [...one.waiting, ...one.overdue].filter((n) => fetched.has(n)).length);
+  const overdue = current.map((one) => one.overdue.filter((name) => !fetched.has(name)).length);
   const times = current.flatMap(({ p99Ms }) => p99Ms ?? []);
   return {
     asked: pages.length,
     silent: pages.filter((page) => page === undefined).length,
     servers: current.length,
-    clients: sum((one) => one.clients, all),
-    acked: flushed + fetched,
-    overdue: isOverdue ? fetching - fetched : 0,
+    clients: sum(all.map(({ clients }) => clients)),
+    acked: sum(acked),
+    overdue: sum(overdue),
     ...(times.length === 0 ? {} : { p99Ms: Math.max(...times) }),
   };
+}
+
+const NOBODY: Fetchers = { waiting: [], overdue: [], elsewhere: [] };
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** What is missing, in a word and a sentence; undefined where everyone has it. */

@@ -1,8 +1,9 @@
 import type { ServerResponse } from "node:http";
 import type { Visibility } from "../../core/flags/definition.ts";
 import type { Clock } from "../../kube/clock.ts";
-import type { DeliveryCounts } from "../delivery.ts";
+import type { DeliveryCounts, Listener } from "../delivery.ts";
 import type { FlagStore } from "../store.ts";
+import { newStreamName, readHint, writeHint } from "./hint.ts";
 
 /** Between two signs of life: proxies end what is silent, and a peer that is gone shows only in writing. */
 const ALIVE_MS = 20_000;
@@ -19,9 +20,14 @@ export interface Topic {
   readonly viewer: Visibility;
 }
 
-interface Listener extends Topic {
+interface Open extends Topic {
   readonly response: ServerResponse;
   tell(): void;
+}
+
+/** As whom those who hear of a topic are counted. */
+export function listenerOf({ flagSet, viewer }: Topic, name: string): Listener {
+  return { kind: viewer === "client" ? "browser" : "ofrep", flagSet, name };
 }
 
 /** Tells browsers to fetch again, by server-sent events: a hint without content, so that nothing is evaluated here. */
@@ -31,7 +37,7 @@ export class EventStreams {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #most: number;
-  readonly #listeners = new Set<Listener>();
+  readonly #listeners = new Set<Open>();
 
   /** @param most streams at once */
   constructor(options: {
@@ -65,8 +71,10 @@ export class EventStreams {
       "cache-control": "no-store",
       "x-accel-buffering": "no",
     });
+    const heard = readHint(lastEventId ?? "");
+    const { stream = newStreamName() } = heard;
     const etag = (): string => this.#store.flagSet(topic.flagSet).etag(topic.viewer);
-    const account = this.#delivery.open(topic.viewer === "client" ? "browser" : "ofrep", topic.flagSet);
+    const uncount = this.#delivery.listen(listenerOf(topic, stream));
     const retryMs = RETRY_MS.least + Math.round(this.#random() * (RETRY_MS.most - RETRY_MS.least));
     this.#write(response, `retry: ${retryMs}\n\n`);
     let isTelling = false;
@@ -76,10 +84,9 @@ export class EventStreams {
       isBehind = isTelling;
       if (isTelling) return;
       isTelling = true;
-      const push = this.#delivery.last;
-      const data = JSON.stringify({ type: "refetchEvaluation", etag: etag() });
-      this.#write(response, `id: ${etag()}\nevent: message\ndata: ${data}\n\n`, () => {
-        account.flushed(push);
+      const hint = writeHint({ etag: etag(), stream });
+      const data = JSON.stringify({ type: "refetchEvaluation", etag: hint });
+      this.#write(response, `id: ${hint}\nevent: message\ndata: ${data}\n\n`, () => {
         isTelling = false;
         if (isBehind) tell();
       });
@@ -96,10 +103,10 @@ export class EventStreams {
     this.#listeners.add(listener);
     response.on("close", () => {
       alive.cancel();
-      account.close();
+      uncount();
       this.#listeners.delete(listener);
     });
-    if (lastEventId !== etag()) tell();
+    if (heard.etag !== etag()) tell();
   }
 
   /** Ends all streams, spread over a time, so that their clients do not all arrive elsewhere in the same moment. */

@@ -13,8 +13,9 @@ import { parseSelector, SELECTOR_HEADER } from "../selector.ts";
 import type { Answer, ServedFlag } from "../served-flag.ts";
 import type { FlagStore } from "../store.ts";
 import { answerText, failure } from "./answers.ts";
-import type { EventStreams } from "./events.ts";
+import { type EventStreams, listenerOf } from "./events.ts";
 import type { Freshness } from "./freshness.ts";
+import { readHint } from "./hint.ts";
 import { EVENTS_PATH, type Tickets } from "./ticket.ts";
 import { Turns } from "./turns.ts";
 
@@ -99,10 +100,10 @@ class Ofrep {
   async #all(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
     if (!this.#takes("POST", request, response)) return;
     const { access, flagSet, context } = await this.#question(request);
-    const told = unquoted(new URLSearchParams(query).get("flagConfigEtag") ?? "");
+    const told = readHint(unquoted(new URLSearchParams(query).get("flagConfigEtag") ?? ""));
     const { store, delivery, freshness, tickets } = this.#parts;
     const topic = { flagSet, viewer: access.viewer };
-    if (told !== "") await freshness.reach(topic, told);
+    if (told.etag !== "") await freshness.reach(topic, told.etag);
     await this.#turns.take(response);
     if (response.closed) return; // Who asked has gone while he waited.
     const set = store.flagSet(flagSet);
@@ -117,8 +118,10 @@ class Ofrep {
     const etag = `"${hash("sha1", body, "base64url")}"`;
     response.setHeader("etag", etag);
     response.setHeader("cache-control", "private, no-cache");
-    if (told !== "") delivery.refetched(flagSet, told);
-    const isToldOfAnother = told !== "" && told !== set.etag(access.viewer);
+    const { stream } = told;
+    const push = delivery.last;
+    if (stream !== undefined) response.once("finish", () => delivery.fetched(listenerOf(topic, stream), push));
+    const isToldOfAnother = told.etag !== "" && told.etag !== set.etag(access.viewer);
     if (!isToldOfAnother && matches(request.headers["if-none-match"], etag)) response.writeHead(304).end();
     else sendBody(response, 200, body);
   }

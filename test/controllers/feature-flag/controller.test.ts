@@ -208,7 +208,7 @@ describe("FlagController", () => {
 
   test("nothing is asked about a flag that was deleted while its status was written", async () => {
     let asked = 0;
-    const ask = async () => ({ server: `a${asked++}`, flagSets: {} });
+    const ask = async () => ({ server: `a${asked++}`, flagSets: {}, fetchers: {} });
     started = [new FlagController({ ...shell, flagServers: { addresses: () => ["a:8014"], ask } })];
     const flag = aFlag("a");
     sources.flags.set(flag);

@@ -16,9 +16,6 @@ const SERVED: FlagDelivery = {
   version: "v1",
   clients: 3,
   acked: 3,
-  fetching: 0,
-  fetched: 0,
-  isOverdue: false,
   evaluations: {},
 };
 
@@ -40,7 +37,7 @@ function ask(address: string, { flagSet, keys }: DeliveryQuestion, signal: Abort
     return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("too late"))));
   if (said === "fails") return Promise.reject(new Error("no JSON"));
   const flags = Object.fromEntries(keys.map((key) => [key, { ...SERVED, ...said }]));
-  return Promise.resolve({ server: address, flagSets: { [flagSet]: flags } });
+  return Promise.resolve({ server: address, flagSets: { [flagSet]: flags }, fetchers: {} });
 }
 
 async function pass(ms: number): Promise<void> {

@@ -26,8 +26,10 @@ async function isTold(change: () => void): Promise<void> {
   await eventually("it is told", () => lab.delivery.last > before);
 }
 
+/** As clients get them: a word, which holds the configuration's tag and the stream's name. */
 const hints = (text: string): { type: string; etag: string }[] =>
   [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data as string));
+const STREAM = /\.[\w-]{8}$/;
 
 describe("a stream of events", () => {
   test("asks a new listener to fetch: between its answer and its stream something may have changed", async () => {
@@ -36,8 +38,10 @@ describe("a stream of events", () => {
     const stream = await streamOf();
     await eventually("a hint", () => hints(stream.text()).length === 1);
     const etag = lab.store.flagSet("shop").etag("server");
-    expect(hints(stream.text())).toEqual([{ type: "refetchEvaluation", etag }]);
-    expect(stream.text()).toContain(`id: ${etag}\nevent: message\n`);
+    const [hint] = hints(stream.text());
+    expect(hint).toEqual({ type: "refetchEvaluation", etag: expect.stringMatching(STREAM) });
+    expect(hint?.etag.replace(STREAM, "")).toBe(etag);
+    expect(stream.text()).toContain(`id: ${hint?.etag}\nevent: message\n`);
     expect(stream.text()).toMatch(/^retry: \d+\n\n/);
   });
 
@@ -62,7 +66,7 @@ describe("a stream of events", () => {
     expect(hints(stream.text())).toHaveLength(1);
     lab.store.put(aFlag("a", { version: "v2" }));
     await eventually("the second hint", () => hints(stream.text()).length === 2);
-    expect(hints(stream.text())[1]?.etag).toBe(lab.store.flagSet("shop").etag("client"));
+    expect(hints(stream.text())[1]?.etag.replace(STREAM, "")).toBe(lab.store.flagSet("shop").etag("client"));
   });
 
   test("is drained to its end, over a time", async () => {
@@ -137,5 +141,24 @@ describe("delivery", () => {
     await ask(lab, undefined, {}, {}, `?flagConfigEtag=${hints(stream.text())[1]?.etag}`);
     expect(delivered()).toMatchObject({ version: "v2", clients: 1, acked: 1, evaluations: { off: 1 } });
     expect(delivered()?.p99Ms).toBeGreaterThanOrEqual(0);
+  });
+
+  test("of a browser that comes back is still its own, and of one that has not fetched nobody's", async () => {
+    lab = await startOfrep({ authorize: openTo("client", "shop") });
+    await isTold(() => lab.store.put(aFlag("a")));
+    const [ann, ben] = [await streamOf(), await streamOf()];
+    await eventually("the first hints", () => [ann, ben].every(({ text }) => hints(text()).length === 1));
+    const word = hints(ann.text())[0]?.etag ?? "";
+    await ask(lab, undefined, {}, {}, `?flagConfigEtag=${word}`);
+    await ask(lab, undefined, {}, {}, `?flagConfigEtag=${word}`);
+    expect(delivered()).toMatchObject({ clients: 2, acked: 1 });
+    ann.stop();
+    await eventually("ann has gone", () => delivered()?.clients === 1);
+    expect(delivered()).toMatchObject({ acked: 0 });
+    const again = await streamOf({ "last-event-id": word });
+    expect(delivered()).toMatchObject({ clients: 2, acked: 1 });
+    await isTold(() => lab.store.put(aFlag("a", { version: "v2" })));
+    await eventually("the next hint", () => hints(again.text()).length === 1);
+    expect(hints(again.text())[0]?.etag.slice(-8)).toBe(word.slice(-8));
   });
 });
