@@ -253,6 +253,9 @@ describe("a release", () => {
     expect(await zenith.says("deploy", "web", "--image", "shop/web:v8")).toBe(
       "rollout.zenith.sh/web: it says so already; nothing was changed",
     );
+    expect(await zenith.says("deploy", "web", "--image", "shop/web:v8", "--wait")).toMatch(
+      /^rollout\.zenith\.sh\/web: it says so already; nothing was changed\n(.*\n)*.*promoted: revision \S+ serves$/,
+    );
   });
 
   test("who may not read is told so in a sentence", async () => {
