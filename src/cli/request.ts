@@ -3,6 +3,7 @@ import type { FeatureFlag } from "../api/feature-flag.ts";
 import { ANNOTATION_REQUEST, formatRequest, parseRequest, type Request } from "../api/request.ts";
 import type { Rollout } from "../api/rollout.ts";
 import { optional } from "../core/optional.ts";
+import { asAnswered } from "../core/requests.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isKind } from "../kube/errors.ts";
 import type { ResourceType } from "../kube/resource.ts";
@@ -25,7 +26,7 @@ export type Asked = Rollout | FeatureFlag;
 /** What stands in the annotation and has no answer yet. */
 export function unanswered({ metadata, status }: Asked): string | undefined {
   const value = metadata.annotations?.[ANNOTATION_REQUEST];
-  return value === status?.lastRequest?.value ? undefined : value;
+  return value === undefined || asAnswered(value) === status?.lastRequest?.value ? undefined : value;
 }
 
 /** What to do about a request that stands there unanswered. Pure.
@@ -102,10 +103,10 @@ function isOlder({ metadata }: Asked, version: string | undefined): boolean {
 /** @throws CliError where another's request took the place of ours before it was seen */
 function answerIn(now: Asked, value: string): Answer | undefined {
   const { lastRequest } = now.status ?? {};
-  if (lastRequest?.value === value) return lastRequest;
+  if (lastRequest?.value === asAnswered(value)) return lastRequest;
   const standing = now.metadata.annotations?.[ANNOTATION_REQUEST];
   if (standing === undefined || standing === value) return undefined;
-  if (standing !== lastRequest?.value) return undefined; // Theirs is not answered: ours may still be, before it.
+  if (asAnswered(standing) !== lastRequest?.value) return undefined; // Theirs is not answered: ours may still be, before it.
   const theirs = parseRequest(standing)?.verb ?? "something";
   throw new CliError(`Someone asked for "${theirs}" at the same moment, and only that was seen`, "look, and ask again");
 }

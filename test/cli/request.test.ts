@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Rollout } from "../../src/api/rollout.ts";
 import { turnOf, unanswered } from "../../src/cli/request.ts";
+import { asAnswered } from "../../src/core/requests.ts";
 import { json, kubeConfigOf, startScriptedServer } from "../kube/scripted-server.ts";
 import { runOffline } from "./terminal.ts";
 
@@ -24,16 +25,18 @@ describe("turnOf()", () => {
 });
 
 test("unanswered() is what status has not answered", () => {
-  const rollout = (answered?: string): Rollout => ({
+  const rollout = (answered?: string, asked = ABORT): Rollout => ({
     apiVersion: "zenith.sh/v1alpha1",
     kind: "Rollout",
-    metadata: { name: "web", annotations: { "zenith.sh/request": ABORT } },
+    metadata: { name: "web", annotations: { "zenith.sh/request": asked } },
     spec: {},
     ...(answered === undefined ? {} : { status: { lastRequest: { value: answered, result: "accepted", at: "" } } }),
   });
   expect(unanswered(rollout())).toBe(ABORT);
   expect(unanswered(rollout(PROMOTE))).toBe(ABORT);
   expect(unanswered(rollout(ABORT))).toBeUndefined();
+  const long = "x".repeat(600); // By hand; status has not so much room.
+  expect(unanswered(rollout(asAnswered(long), long))).toBeUndefined();
 });
 
 describe("a request, while the watch is behind", () => {
