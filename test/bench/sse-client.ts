@@ -12,10 +12,11 @@ export class SseClient {
   #socket: Socket | undefined;
   #told: (etag: string) => void = () => undefined;
 
-  constructor(port: number, flagSet: string, failed: (why: string) => void) {
+  /** @param askedPort of another server, to fetch from */
+  constructor(port: number, flagSet: string, failed: (why: string) => void, askedPort = port) {
     this.#flagSet = flagSet;
     this.#failed = failed;
-    this.#asking = new HttpConnection(port, failed);
+    this.#asking = new HttpConnection(askedPort, failed);
     this.opened = this.#open(port);
   }
 

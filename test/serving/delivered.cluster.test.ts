@@ -52,7 +52,8 @@ function service(): object {
   return { apiVersion: "v1", kind: "Service", metadata: { name: SERVICE, namespace: "default" }, spec };
 }
 
-function slice(count: number): object {
+/** @param going the last of them is on its way out */
+function slice(count: number, going = false): object {
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
@@ -61,7 +62,7 @@ function slice(count: number): object {
     ports: [{ name: "metrics", port: 8014, protocol: "TCP" }],
     endpoints: Array.from({ length: count }, (_, i) => ({
       addresses: [`10.244.77.${i + 1}`],
-      conditions: { ready: true },
+      conditions: going && i === count - 1 ? { ready: false, terminating: true } : { ready: true },
     })),
   };
 }
@@ -136,6 +137,18 @@ describe("Delivered", () => {
     await delivered("checkout");
   });
 
+  test("counts who is told by one server and fetches from the other", async () => {
+    const [told = 0, asked] = servers.map(({ ports }) => ports.ofrep);
+    const browser = new SseClient(told, "default", () => undefined, asked);
+    await browser.opened;
+    void browser.fetched("never");
+    await cluster.apply(flag("checkout", ["eve"]));
+    await delivered("checkout");
+    const message = (await conditionOf("checkout", "Delivered"))?.message;
+    expect(message).toMatch(/^all of 7 connected clients have it/);
+    browser.close();
+  });
+
   test("is False while a server hangs, which holds up nothing that the other one says", async () => {
     const [, hanging] = servers;
     hanging?.running.signal("SIGSTOP");
@@ -158,6 +171,13 @@ describe("Delivered", () => {
     late.close();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect((await flagOf("checkout")).metadata.resourceVersion).toBe(metadata.resourceVersion);
+  });
+
+  test("waits for the clients of a server that goes, too", async () => {
+    await cluster.apply(slice(2, true));
+    await cluster.apply(flag("checkout", ["fay"]));
+    await delivered("checkout");
+    expect((await flagOf("checkout")).status?.delivery).toMatchObject({ servers: 2, clients: 6, acked: 6 });
   });
 
   test("says that no server is there, and that one is again", async () => {

@@ -10,9 +10,16 @@ export interface Awaited {
   readonly version: string;
 }
 
+export interface ServerAddress {
+  /** Host and port. */
+  readonly address: string;
+  /** Sends its clients to other servers and ends: where it is silent, it has. */
+  readonly isGoing: boolean;
+}
+
 export interface FlagServers {
-  /** Those that are there now, host and port. */
-  addresses(): readonly string[];
+  /** Those that are there now. */
+  addresses(): readonly ServerAddress[];
   /** @throws where it does not answer */
   ask(address: string, question: DeliveryQuestion, signal: AbortSignal): Promise<DeliveryPage>;
 }
@@ -27,6 +34,7 @@ interface Entry {
 }
 
 interface Server {
+  isGoing: boolean;
   isAsked: boolean;
   isSilent: boolean;
   /** Until when what it said counts as an answer about a flag: one that is newer was not asked about yet. */
@@ -108,20 +116,23 @@ export class Deliveries {
   #ask(): void {
     if (this.#entries.size === 0 || this.#servers === undefined) return;
     const addresses = this.#servers.addresses();
-    for (const address of this.#known.keys()) if (!addresses.includes(address)) this.#known.delete(address);
+    for (const known of this.#known.keys())
+      if (!addresses.some(({ address }) => address === known)) this.#known.delete(known);
     for (const address of addresses) void this.#askOne(this.#servers, address);
     if (addresses.length === 0) this.#sum();
     const youngestMs = this.#clock.monotonicMs() - Math.max(...[...this.#entries.values()].map((e) => e.sinceMs));
     this.#schedule(PACE.find(({ youngerThanMs }) => youngestMs < youngerThanMs)?.everyMs ?? SLOWEST_MS);
   }
 
-  async #askOne(servers: FlagServers, address: string): Promise<void> {
+  async #askOne(servers: FlagServers, { address, isGoing }: ServerAddress): Promise<void> {
     const server: Server = this.#known.get(address) ?? {
+      isGoing,
       isAsked: false,
       isSilent: false,
       askedMs: Number.NEGATIVE_INFINITY,
     };
     this.#known.set(address, server);
+    server.isGoing = isGoing;
     if (server.isAsked) return;
     server.isAsked = true;
     const askedMs = this.#clock.monotonicMs();
@@ -161,7 +172,7 @@ export class Deliveries {
       // Asked before the change was known, a server has said nothing about it. One that is silent is not waited for.
       if (servers.some(({ askedMs, isSilent }) => askedMs < entry.sinceMs && !isSilent)) continue;
       const { awaited } = entry;
-      const pages = servers.map(({ page }) => page);
+      const pages = servers.filter(({ isGoing, isSilent }) => !isGoing || !isSilent).map(({ page }) => page);
       const seen: Seen = { ...sumDelivery(pages, awaited), version: awaited.version };
       if (!this.#isNews(entry, seen)) continue;
       entry.seen = seen;

@@ -4,7 +4,7 @@ import { defineResource } from "../../kube/resource.ts";
 import { Store } from "../../kube/store.ts";
 import type { ApiClient } from "../../kube/transport.ts";
 import { askDelivery } from "../../metrics/flag-servers.ts";
-import type { FlagServers } from "./deliveries.ts";
+import type { FlagServers, ServerAddress } from "./deliveries.ts";
 
 const SLICES = defineResource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices");
 
@@ -21,14 +21,20 @@ export function flagServersBehind(
   return { servers, reflector: reflector as unknown as Reflector<KubeObject> };
 }
 
-/** Those that are ready: one that is not has no client that would wait for it. */
-export function addressesOf(slices: readonly EndpointSlice[]): string[] {
+/** Those that are ready, and those that go and may have clients still. Any other one has no client that would wait for it. */
+export function addressesOf(slices: readonly EndpointSlice[]): ServerAddress[] {
   const all = slices.flatMap(({ endpoints, ports }) => {
     const port = ports?.[0]?.port;
-    const ready = (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
-    return port === undefined ? [] : ready.flatMap(({ addresses }) => addresses.map((host) => at(host, port)));
+    if (port === undefined) return [];
+    return (endpoints ?? []).flatMap(({ addresses, conditions }) => {
+      const isGoing = conditions?.ready === false;
+      if (isGoing && conditions.terminating !== true) return [];
+      return addresses.map((host) => ({ address: at(host, port), isGoing }));
+    });
   });
-  return [...new Set(all)].sort();
+  const readyLast = all.sort((a, b) => Number(b.isGoing) - Number(a.isGoing));
+  const byAddress = new Map(readyLast.map((one) => [one.address, one])); // Ready counts where slices differ.
+  return [...byAddress.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
 }
 
 function at(host: string, port: number): string {

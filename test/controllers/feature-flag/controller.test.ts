@@ -209,7 +209,9 @@ describe("FlagController", () => {
   test("nothing is asked about a flag that was deleted while its status was written", async () => {
     let asked = 0;
     const ask = async () => ({ server: `a${asked++}`, flagSets: {}, fetchers: {} });
-    started = [new FlagController({ ...shell, flagServers: { addresses: () => ["a:8014"], ask } })];
+    started = [
+      new FlagController({ ...shell, flagServers: { addresses: () => [{ address: "a:8014", isGoing: false }], ask } }),
+    ];
     const flag = aFlag("a");
     sources.flags.set(flag);
     server.play((response, seen) => {

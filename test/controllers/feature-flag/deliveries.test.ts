@@ -10,6 +10,8 @@ let news: string[];
 let asked: string[];
 /** What each server says of every flag; "hangs" never answers, "fails" answers with nonsense. */
 let servers: Map<string, Partial<FlagDelivery> | "hangs" | "fails">;
+/** Of those, who is on his way out. */
+let going: Set<string>;
 let deliveries: Deliveries;
 
 const SERVED: FlagDelivery = {
@@ -27,7 +29,9 @@ beforeEach(() => {
     ["a:8014", {}],
     ["b:8014", {}],
   ]);
-  deliveries = new Deliveries({ addresses: () => [...servers.keys()], ask }, clock, (key) => void news.push(key));
+  going = new Set();
+  const addresses = () => [...servers.keys()].map((address) => ({ address, isGoing: going.has(address) }));
+  deliveries = new Deliveries({ addresses, ask }, clock, (key) => void news.push(key));
 });
 
 function ask(address: string, { flagSet, keys }: DeliveryQuestion, signal: AbortSignal): Promise<DeliveryPage> {
@@ -99,6 +103,17 @@ describe("Deliveries", () => {
     expect(deliveries.of("shop/checkout")).toMatchObject({ silent: 0, servers: 2 });
   });
 
+  test("waits for the clients of a server that goes, as long as it says something", async () => {
+    going.add("b:8014");
+    servers.set("b:8014", { version: "v0", acked: 0 });
+    deliveries.follow("shop/checkout", checkout());
+    await pass(150);
+    expect(deliveries.of("shop/checkout")).toMatchObject({ asked: 2, servers: 1, clients: 6, acked: 3 });
+    servers.set("b:8014", "fails");
+    await pass(300);
+    expect(deliveries.of("shop/checkout")).toMatchObject({ asked: 1, silent: 0, servers: 1, clients: 3, acked: 3 });
+  });
+
   test("tells at once of another word, and of counts now and then", async () => {
     servers.set("a:8014", { acked: 1 });
     deliveries.follow("shop/checkout", checkout());
@@ -146,7 +161,7 @@ describe("Deliveries", () => {
   });
 });
 
-test("addressesOf() names those that are ready, by the port of the Service", () => {
+test("addressesOf() names those that are ready, and those that go, by the port of the Service", () => {
   const slice = (endpoints: object[], ports = [{ name: "metrics", port: 8014 }]) =>
     ({ apiVersion: "v1", kind: "EndpointSlice", metadata: { name: "a" }, endpoints, ports }) as never;
   const slices = [
@@ -154,9 +169,15 @@ test("addressesOf() names those that are ready, by the port of the Service", () 
       { addresses: ["10.0.0.1"], conditions: { ready: true } },
       { addresses: ["10.0.0.2"], conditions: { ready: false } },
       { addresses: ["10.0.0.3"] },
+      { addresses: ["10.0.0.4"], conditions: { ready: false, terminating: true } },
     ]),
-    slice([{ addresses: ["10.0.0.1"] }, { addresses: ["fd00::1"] }]),
+    slice([{ addresses: ["10.0.0.1"], conditions: { ready: false, terminating: true } }, { addresses: ["fd00::1"] }]),
     slice([{ addresses: ["10.0.0.9"] }], []),
   ];
-  expect(addressesOf(slices)).toEqual(["10.0.0.1:8014", "10.0.0.3:8014", "[fd00::1]:8014"]);
+  expect(addressesOf(slices)).toEqual([
+    { address: "10.0.0.1:8014", isGoing: false },
+    { address: "10.0.0.3:8014", isGoing: false },
+    { address: "10.0.0.4:8014", isGoing: true },
+    { address: "[fd00::1]:8014", isGoing: false },
+  ]);
 });
