@@ -1,3 +1,4 @@
+import type { Visibility } from "../core/flags/definition.ts";
 import type { DeliveryPage, Fetchers, FlagDelivery } from "../core/flags/delivery.ts";
 import type { Clock } from "../kube/clock.ts";
 import { deliverySeconds } from "./metrics.ts";
@@ -31,6 +32,8 @@ interface SentStream {
   readonly kind: SentKind;
   /** Undefined for a client that hears of every set. */
   readonly flagSet: string | undefined;
+  /** Whose flags it hears of. */
+  readonly viewer: Visibility;
   has: number;
 }
 
@@ -89,9 +92,11 @@ export class DeliveryCounts {
   }
 
   /** Counts a client from now on.
+   * @param flagSet undefined for every set
+   * @param viewer whose flags it hears of
    * @param isCurrent whether it has everything up to now: one that keeps nothing has */
-  open(kind: SentKind, flagSet: string | undefined, isCurrent = true): StreamAccount {
-    const stream: SentStream = { kind, flagSet, has: isCurrent ? this.#last : -1 };
+  open(kind: SentKind, flagSet: string | undefined, viewer: Visibility, isCurrent = true): StreamAccount {
+    const stream: SentStream = { kind, flagSet, viewer, has: isCurrent ? this.#last : -1 };
     this.#streams.add(stream);
     return {
       flushed: (number) => {
@@ -160,7 +165,7 @@ export class DeliveryCounts {
 
   #ofFlag(flag: ServedFlag, all: readonly Stream[], fetchers: Record<string, Fetchers>): FlagDelivery {
     const told = this.#told.get(flag.flagSet)?.get(flag.key);
-    const streams = all.filter(({ kind }) => kind !== "browser" || flag.isClientVisible);
+    const streams = all.filter((stream) => flag.isClientVisible || viewerOf(stream) === "server");
     const evaluations = Object.fromEntries(this.#evaluations.get(flag) ?? []);
     const counts = { version: flag.version, clients: streams.length, evaluations };
     // Of what nobody was told yet, nobody has anything.
@@ -229,6 +234,11 @@ export class DeliveryCounts {
 
 function fetches(stream: Stream): stream is FetchingStream {
   return "name" in stream;
+}
+
+function viewerOf(stream: Stream): Visibility {
+  if (fetches(stream)) return stream.kind === "browser" ? "client" : "server";
+  return stream.viewer;
 }
 
 function idOf({ kind, flagSet, name }: Listener): string {

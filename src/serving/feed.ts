@@ -40,7 +40,7 @@ export class Feed {
    * and would never hear of a change
    * @returns what ends it */
   open(flagSet: string | undefined, viewer: Visibility, write: WriteEvent): () => void {
-    const account = this.#delivery.open("events", flagSet);
+    const account = this.#delivery.open("events", flagSet, viewer);
     /** What changed since the last event that has not left yet: who reads slowly hears of all of it at once. */
     const behind = new Map<string, string>();
     let isWriting = false;

@@ -33,7 +33,7 @@ const counts = () => `${delivered()?.acked}/${delivered()?.clients}`;
 describe("DeliveryCounts", () => {
   test("counts nobody for what is served and not told yet", async () => {
     await change("v1");
-    const sync = delivery.open("sync", "shop");
+    const sync = delivery.open("sync", "shop", "server");
     expect(delivered()).toMatchObject({ version: "v1", clients: 1, acked: 1 });
     store.put(aFlag("a", { version: "v2" }));
     expect(delivered()).toMatchObject({ version: "v2", clients: 1, acked: 0 });

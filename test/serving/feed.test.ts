@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import type { Visibility } from "../../src/core/flags/definition.ts";
 import { systemClock } from "../../src/kube/clock.ts";
 import { DeliveryCounts } from "../../src/serving/delivery.ts";
 import { Feed, type FeedEvent } from "../../src/serving/feed.ts";
@@ -16,10 +17,10 @@ beforeEach(() => {
 });
 
 /** A client that has read what it was sent only once `read` is called. */
-function client(flagSet = "shop") {
+function client(flagSet = "shop", viewer: Visibility = "server") {
   const events: FeedEvent[] = [];
   let flushed: (() => void)[] = [];
-  const close = feed.open(flagSet === "every" ? undefined : flagSet, "server", (event, onFlushed) => {
+  const close = feed.open(flagSet === "every" ? undefined : flagSet, viewer, (event, onFlushed) => {
     if (event.type === "configuration_change") events.push(event);
     flushed.push(onFlushed);
   });
@@ -87,5 +88,17 @@ describe("Feed", () => {
       { p: { type: "update", source: "pay" }, b: { type: "update", source: "shop" } },
     ]);
     slow.close();
+  });
+
+  test("is not waited for with what a browser may not see", async () => {
+    const browser = client("shop", "client");
+    store.put(aFlag("secret", { visibility: "server" }), true);
+    await eventually("it is told", () => delivery.last === 1);
+    expect(browser.keys()).toEqual([]);
+    expect(delivery.page("pod").flagSets.shop?.secret).toMatchObject({ clients: 0, acked: 0 });
+    await change("a");
+    browser.read();
+    expect(delivery.page("pod").flagSets.shop?.a).toMatchObject({ clients: 1, acked: 1 });
+    browser.close();
   });
 });

@@ -44,7 +44,7 @@ export function syncMethods(parts: SyncParts): Record<string, Method> {
 /** Sends a set, and again whenever it changes. */
 function follow(call: Call, flagSet: string, { store, delivery, streams }: SyncParts, encoded: EncodedSets): void {
   streams.open<WireMessage>(call, (write) => {
-    const account = delivery.open("sync", flagSet, false);
+    const account = delivery.open("sync", flagSet, "server", false);
     let isWriting = false;
     let isBehind = false;
     const send = async (): Promise<void> => {
