@@ -18,7 +18,7 @@ let playground: Playground;
 let story: Story;
 
 beforeAll(async () => {
-  playground = await Playground.start({ gatewayLagMs: 1_000 });
+  playground = await Playground.start({ gatewayLagMs: 2_000 });
   story = await Story.begin(playground);
 }, 1_200_000);
 
@@ -206,7 +206,7 @@ describe("helm upgrade of route, Service and Rollout, unforced", () => {
       })),
       marked(
         rollout({
-          strategy: { canary: { steps: STEPS, settle: "2s", drain: "3s", scaleDownDelay: "1s" } },
+          strategy: { canary: { steps: STEPS, settle: "3s", drain: "4s", scaleDownDelay: "1s" } },
           analysis: { disabled: true },
           bake: mark === "a" ? "2s" : "3s",
         }),
