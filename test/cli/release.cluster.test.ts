@@ -197,6 +197,9 @@ describe("a release", () => {
     expect(await ended()).toEqual([2, 'Rollout "web" reverted; kubectl zenith why web says more']);
     expect(await zenith.says("why", "web")).toMatch(/is Reverted: revision \S+ \(shop\/web:v2\) serves all traffic\./);
     expect(await refused("abort", "web")).toBe("no release is on its way");
+    const stage = async () =>
+      (await zenith.kubectl(["get", "zr", "web", "-o", "jsonpath={.status.progress.stage}"])).stdout;
+    await expect.poll(stage, { timeout: 30_000 }).toBe("Resting"); // The way back is over, and how long it took is known.
     const { result, criteria } = JSON.parse(await zenith.says("report", "web", "-o", "json"));
     expect(result).toBe("Reverted");
     expect(criteria).toContainEqual({ name: "traffic", wanted: "100 %", measured: "25 %", outcome: "missed" });

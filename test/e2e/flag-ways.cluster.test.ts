@@ -138,7 +138,7 @@ async function requestOf(kind: string, name: string, verb: string): Promise<void
 const HALF = "{weight: 50}, {pause: {}}";
 
 describe.concurrent("onFailure", () => {
-  test("gracefulRevert lets its users go one after the other, and nobody new comes", async () => {
+  test("gracefulRevert lets its users go one after the other, and nobody new comes", { timeout: 240_000 }, async () => {
     await flags.apply(flag("graceful", judged(HALF, "gracefulRevert")));
     await flags.phase("Paused", "graceful");
     const before = await arrived("graceful");
@@ -195,7 +195,10 @@ describe.concurrent("a program that does not say which variant a request met", (
     expect(flags.status("wide").analysis).toMatchObject({ compare: "beforeAfter", before: { "error-rate": 0 } });
     harm("wide");
     const { override } = await flags.phase("Reverted", "wide");
-    expect(override?.message).toMatch(/^error-rate \d+(\.\d+)? % \(\d+\/\d+\), before 0 %.*: 3 times in a row$/);
+    const [, times] =
+      /^error-rate \d+(?:\.\d+)? % \(\d+\/\d+\), before 0 %.*: (\d+) times in a row$/.exec(override?.message ?? "") ??
+      [];
+    expect(Number(times), override?.message).toBeGreaterThanOrEqual(3); // An answer that is late counts for two windows.
   });
 });
 
