@@ -150,10 +150,12 @@ describe("with an operator", () => {
       if (objects !== undefined) await cluster.apply(objects, "-n", namespace);
       for (const args of before) await live.kubectl(namespace, ...args.map((text) => inside(text, namespace)));
       await cluster.apply(changed(patch, { namespace }));
-      expect(told(await live.until(namespace, "Failed", 5_000))).toEqual({
+      const words = inside(says, namespace);
+      const isTold = ({ phase, message = "" }: Status) => phase === "Failed" && message.includes(words);
+      expect(told(await live.until(namespace, isTold, 5_000))).toEqual({
         phase: "Failed",
         reason,
-        message: expect.stringContaining(inside(says, namespace)),
+        message: expect.stringContaining(words),
         stalled: "True",
       });
     },
@@ -301,7 +303,8 @@ describe("with an operator", () => {
   });
 
   describe("in the middle of a release", () => {
-    const HALF = "spec: {analysis: {disabled: true}, strategy: {canary: {steps: [{weight: 50}, {pause: {}}]}}}";
+    const HALF =
+      "spec: {analysis: {disabled: true}, strategy: {canary: {steps: [{weight: 50}, {pause: {}}], settle: 1s, drain: 1s}}}";
     const halfWay = async (namespace: string) => {
       await live.create(namespace, HALF);
       await live.healthy(namespace);

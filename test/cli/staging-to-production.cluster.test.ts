@@ -65,7 +65,7 @@ function quickly(rollout: KubeObject): KubeObject {
   const short: Partial<RolloutSpec> = {
     strategy: { canary: { preset: "safe", over: isStaging ? "10s" : "25s", ...QUICK } },
     analysis: { interval: "1s", ...(isStaging ? { onUnsure: { after: "2s", then: "promote" } } : {}) },
-    bake: "5s",
+    bake: "8s", // In the last two intervals Prometheus is asked for the 95th percentile.
     ...(gates === undefined ? {} : { gates }),
   };
   return { ...rollout, spec: { ...spec, ...short } } as KubeObject;
