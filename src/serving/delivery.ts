@@ -43,6 +43,17 @@ interface FetchingStream extends Listener {
 
 type Stream = SentStream | FetchingStream;
 
+/** The last push that is in what a listener, of this server or of another one, has fetched here. */
+interface Fetched extends Listener {
+  readonly has: number;
+}
+
+/** All that is known of who fetches one set. */
+interface Known {
+  readonly here: readonly (FetchingStream & Fetched)[];
+  readonly elsewhere: readonly Fetched[];
+}
+
 /** One change of one set, told to all its clients. */
 interface Push {
   readonly flagSet: string;
@@ -74,8 +85,7 @@ export class DeliveryCounts {
   readonly #pushes = new Map<number, Push>();
   /** By set and key: what was told last of a flag, and by which push. */
   readonly #told = new Map<string, Map<string, Told>>();
-  /** By listener: the last push that is in what it fetched here. */
-  readonly #fetches = new Map<string, number>();
+  readonly #fetches = new Map<string, Fetched>();
   readonly #evaluations = new WeakMap<ServedFlag, Map<string, number>>();
   #last = 0;
 
@@ -119,9 +129,9 @@ export class DeliveryCounts {
    * @param number of the last push that is in what it got */
   fetched(listener: Listener, number: number): void {
     const id = idOf(listener);
-    const before = this.#fetches.get(id) ?? -1;
+    const before = this.#fetches.get(id)?.has ?? -1;
     this.#fetches.delete(id); // What is set anew is forgotten last.
-    this.#fetches.set(id, Math.max(before, number));
+    this.#fetches.set(id, { ...listener, has: Math.max(before, number) });
     for (const oldest of this.#fetches.keys())
       if (this.#fetches.size > FETCHES_KEPT) this.#fetches.delete(oldest);
       else break;
@@ -160,10 +170,18 @@ export class DeliveryCounts {
   #pageOf(set: FlagSet, keys: readonly string[], fetchers: Record<string, Fetchers>): Record<string, FlagDelivery> {
     const streams = [...this.#streams].filter(({ flagSet }) => flagSet === undefined || flagSet === set.name);
     const flags = keys.length === 0 ? [...set.flags.values()] : keys.flatMap((key) => set.flags.get(key) ?? []);
-    return Object.fromEntries(flags.map((flag) => [flag.key, this.#ofFlag(flag, streams, fetchers)]));
+    const known = this.#knownOf(set.name, streams.filter(fetches));
+    return Object.fromEntries(flags.map((flag) => [flag.key, this.#ofFlag(flag, streams, known, fetchers)]));
   }
 
-  #ofFlag(flag: ServedFlag, all: readonly Stream[], fetchers: Record<string, Fetchers>): FlagDelivery {
+  #knownOf(flagSet: string, streams: readonly FetchingStream[]): Known {
+    const here = streams.map((stream) => ({ ...stream, has: this.#fetches.get(idOf(stream))?.has ?? -1 }));
+    const ids = new Set(here.map(idOf));
+    const others = [...this.#fetches].filter(([id, of]) => of.flagSet === flagSet && !ids.has(id));
+    return { here, elsewhere: others.map(([, of]) => of) };
+  }
+
+  #ofFlag(flag: ServedFlag, all: readonly Stream[], known: Known, fetchers: Record<string, Fetchers>): FlagDelivery {
     const told = this.#told.get(flag.flagSet)?.get(flag.key);
     const streams = all.filter((stream) => flag.isClientVisible || viewerOf(stream) === "server");
     const evaluations = Object.fromEntries(this.#evaluations.get(flag) ?? []);
@@ -171,7 +189,7 @@ export class DeliveryCounts {
     // Of what nobody was told yet, nobody has anything.
     if (told?.flag !== flag) return { ...counts, acked: 0 };
     const group = `${told.push} ${flag.isClientVisible ? "client" : "server"}`;
-    fetchers[group] ??= this.#fetchersOf(flag, told, streams.filter(fetches));
+    fetchers[group] ??= this.#fetchersOf(flag, told, known);
     const { waiting, overdue } = fetchers[group];
     const behind = streams.filter((stream) => !fetches(stream) && stream.has < told.push);
     const tookMs = this.#pushes.get(told.push)?.tookMs ?? [];
@@ -183,24 +201,14 @@ export class DeliveryCounts {
     };
   }
 
-  #fetchersOf(
-    { flagSet, isClientVisible }: ServedFlag,
-    { push, atMs }: Told,
-    here: readonly FetchingStream[],
-  ): Fetchers {
-    const missing = here.filter((stream) => (this.#fetches.get(idOf(stream)) ?? -1) < push);
+  #fetchersOf({ isClientVisible }: ServedFlag, { push, atMs }: Told, { here, elsewhere }: Known): Fetchers {
+    const sees = ({ kind }: Listener): boolean => isClientVisible || kind === "ofrep";
     const isOverdue = ({ openedMs }: FetchingStream): boolean => this.#isLong(Math.max(atMs, openedMs));
-    const ids = new Set(here.map(idOf));
-    const kinds = isClientVisible ? (["ofrep", "browser"] as const) : (["ofrep"] as const);
-    const prefixes = kinds.map((kind) => idOf({ kind, flagSet, name: "" }));
-    const elsewhere = [...this.#fetches].flatMap(([id, has]) => {
-      const prefix = has >= push && !ids.has(id) ? prefixes.find((one) => id.startsWith(one)) : undefined;
-      return prefix === undefined ? [] : [id.slice(prefix.length)];
-    });
+    const missing = here.filter((one) => one.has < push && sees(one));
     return {
-      waiting: missing.filter((stream) => !isOverdue(stream)).map(({ name }) => name),
-      overdue: missing.filter(isOverdue).map(({ name }) => name),
-      elsewhere,
+      waiting: namesOf(missing.filter((one) => !isOverdue(one))),
+      overdue: namesOf(missing.filter(isOverdue)),
+      elsewhere: namesOf(elsewhere.filter((one) => one.has >= push && sees(one))),
     };
   }
 
@@ -243,6 +251,10 @@ function viewerOf(stream: Stream): Visibility {
 
 function idOf({ kind, flagSet, name }: Listener): string {
   return `${kind} ${flagSet} ${name}`;
+}
+
+function namesOf(listeners: readonly Listener[]): string[] {
+  return listeners.map(({ name }) => name);
 }
 
 function p99(values: readonly number[]): number {

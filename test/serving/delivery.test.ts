@@ -101,6 +101,8 @@ describe("DeliveryCounts", () => {
     expect(fetchersOf()).toEqual({ waiting: ["ann", "cart"], overdue: [], elsewhere: [] });
     fetches(browser("ann"));
     fetches(browser("of-another-server"));
+    fetches({ ...browser("of-another-set"), flagSet: "pay" });
+    delivery.fetched(browser("before"), delivery.last - 1);
     expect(fetchersOf()).toEqual({ waiting: ["cart"], overdue: [], elsewhere: ["of-another-server"] });
     expect(fetchersOf("secret")).toEqual({ waiting: ["cart"], overdue: [], elsewhere: [] });
     expect(delivered("secret")).toMatchObject({ clients: 1, acked: 0 });
