@@ -33,7 +33,7 @@ export class KubectlZenith {
   kubectl(args: readonly string[], options: { input?: string; user?: string } = {}): Promise<CommandResult> {
     const { input, user } = options;
     return run(this.#cluster.binaries.kubectl, args, {
-      env: this.#environment(user === undefined ? this.#cluster.kubeconfig : this.#cluster.userKubeconfig(user)),
+      env: this.#environment(this.#kubeconfigOf(user)),
       ...(input === undefined ? {} : { input }),
     });
   }
@@ -52,9 +52,9 @@ export class KubectlZenith {
   }
 
   /** One that goes on until its end, or until it is interrupted. */
-  start(args: readonly string[]): Ongoing {
+  start(args: readonly string[], { user }: { user?: string } = {}): Ongoing {
     const child = spawn(this.#cluster.binaries.kubectl, ["zenith", ...args], {
-      env: this.#environment(this.#cluster.kubeconfig),
+      env: this.#environment(this.#kubeconfigOf(user)),
       stdio: ["ignore", "pipe", "inherit"],
     });
     let out = "";
@@ -79,6 +79,10 @@ export class KubectlZenith {
 
   uninstall(): void {
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #kubeconfigOf(user: string | undefined): string {
+    return user === undefined ? this.#cluster.kubeconfig : this.#cluster.userKubeconfig(user);
   }
 
   #environment(kubeconfig: string): NodeJS.ProcessEnv {

@@ -13,8 +13,9 @@ let zenith: KubectlZenith;
 let operator: Operator;
 
 beforeAll(async () => {
-  playground = await Playground.start({ cluster: { users: [{ name: "reader" }] } });
+  playground = await Playground.start({ cluster: { users: [{ name: "reader" }, { name: "ci" }] } });
   await playground.cluster.apply(shop({ replicas: 2 }));
+  await playground.cluster.apply(rightsOfCi);
   zenith = await KubectlZenith.install(playground.cluster);
 }, 1_200_000);
 
@@ -25,6 +26,26 @@ afterAll(async () => {
 
 const canary = { settle: "1s", drain: "1s", scaleDownDelay: "1s" };
 const steps = [{ weight: 25 }, { pause: {} }, { weight: 50 }, { pause: { for: "2s" } }];
+
+/** What an account of CI needs to deploy and to wait: one Deployment, by its name. */
+const rightsOfCi = [
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "Role",
+    metadata: { name: "ci", namespace: "default" },
+    rules: [
+      { apiGroups: ["zenith.sh"], resources: ["rollouts"], verbs: ["get", "list", "watch", "patch"] },
+      { apiGroups: ["apps"], resources: ["deployments"], resourceNames: ["web"], verbs: ["get", "patch"] },
+    ],
+  },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "RoleBinding",
+    metadata: { name: "ci", namespace: "default" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "ci" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "ci" }],
+  },
+];
 
 /** The operator's reason for not doing what was asked. */
 async function refused(...args: string[]): Promise<string> {
@@ -259,6 +280,15 @@ describe("a release", () => {
     expect(await zenith.says("deploy", "web", "--image", "shop/web:v8", "--wait")).toMatch(
       /^rollout\.zenith\.sh\/web: it says so already; nothing was changed\n(.*\n)*.*promoted: revision \S+ serves$/,
     );
+  });
+
+  test("deploy --wait of an account that may not list Deployments is about what it deployed", async () => {
+    await operator.running.stop(); // Status goes on telling of v8.
+    const deploying = zenith.start(["deploy", "web", "--image", "shop/web:v9", "--wait"], { user: "ci" });
+    await until(() => deploying.said().includes("waiting until the operator has seen the latest change"));
+    operator = await playground.startOperator();
+    expect(await deploying.ended).toBe(0);
+    expect(JSON.parse(await zenith.says("get", "web", "-o", "json")).status.stable.images).toEqual(["shop/web:v9"]);
   });
 
   test("who may not read is told so in a sentence", async () => {
