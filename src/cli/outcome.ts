@@ -35,6 +35,9 @@ export const CODES: Readonly<Record<Exclude<Outcome["kind"], "waiting">, number>
 export function outcomeOf(rollout: Rollout, deployment: Deployment | undefined, expected: Expectation): Outcome {
   const { status } = rollout;
   const wanted = status?.wanted?.revision;
+  // Nobody knows which revision is wanted where what it is made of is missing.
+  if (wanted === undefined && status?.phase === "Failed" && isGenerationSeen(rollout))
+    return { kind: "failed", revision: expected.revision ?? "", message: status.message ?? "" };
   if (status === undefined || wanted === undefined || !isSeen(rollout, deployment))
     return { kind: "waiting", message: "waiting until the operator has seen the latest change" };
   const revision = expected.revision ?? wanted;

@@ -39,6 +39,8 @@ interface SentStream {
 
 interface FetchingStream extends Listener {
   readonly openedMs: number;
+  /** Of somebody who was not connected before, to any server. */
+  readonly isNew: boolean;
 }
 
 type Stream = SentStream | FetchingStream;
@@ -46,11 +48,12 @@ type Stream = SentStream | FetchingStream;
 /** The last push that is in what a listener, of this server or of another one, has fetched here. */
 interface Fetched extends Listener {
   readonly has: number;
+  readonly fetchedMs: number;
 }
 
 /** All that is known of who fetches one set. */
 interface Known {
-  readonly here: readonly (FetchingStream & Fetched)[];
+  readonly here: readonly (FetchingStream & { readonly has: number })[];
   readonly elsewhere: readonly Fetched[];
 }
 
@@ -71,6 +74,10 @@ interface Told {
 
 /** A client that was told of a change and has not fetched by then has been put away by its user, say. */
 const FETCHED_WITHIN_MS = 30_000;
+/** Who is new so long after a change got it with the first fetch, which was before the stream, or gets it any moment. */
+const SETTLED_MS = 2_000;
+/** Twice as long as the operator waits at most before it asks anew. */
+const ASKED_WITHIN_MS = 120_000;
 /** Of each: what is older has been delivered long since, or never will be. */
 const PUSHES_KEPT = 64;
 const TIMES_KEPT = 10_000;
@@ -117,10 +124,14 @@ export class DeliveryCounts {
     };
   }
 
-  /** Counts a client from now on that has what it fetches.
+  /** Counts a client from now on that has what it fetches. One who comes back is not counted twice, though the connection that he
+   * lost may seem open for minutes.
+   * @param isNew whether he was not connected before, to any server
    * @returns what ends it */
-  listen(listener: Listener): () => void {
-    const stream: FetchingStream = { ...listener, openedMs: this.#clock.monotonicMs() };
+  listen(listener: Listener, isNew: boolean): () => void {
+    const stream: FetchingStream = { ...listener, isNew, openedMs: this.#clock.monotonicMs() };
+    const lost = [...this.#streams].find((other) => !isNew && fetches(other) && idOf(other) === idOf(listener));
+    if (lost !== undefined) this.#streams.delete(lost);
     this.#streams.add(stream);
     return () => void this.#streams.delete(stream);
   }
@@ -131,7 +142,7 @@ export class DeliveryCounts {
     const id = idOf(listener);
     const before = this.#fetches.get(id)?.has ?? -1;
     this.#fetches.delete(id); // What is set anew is forgotten last.
-    this.#fetches.set(id, { ...listener, has: Math.max(before, number) });
+    this.#fetches.set(id, { ...listener, has: Math.max(before, number), fetchedMs: this.#clock.monotonicMs() });
     for (const oldest of this.#fetches.keys())
       if (this.#fetches.size > FETCHES_KEPT) this.#fetches.delete(oldest);
       else break;
@@ -176,9 +187,13 @@ export class DeliveryCounts {
 
   #knownOf(flagSet: string, streams: readonly FetchingStream[]): Known {
     const here = streams.map((stream) => ({ ...stream, has: this.#fetches.get(idOf(stream))?.has ?? -1 }));
-    const ids = new Set(here.map(idOf));
-    const others = [...this.#fetches].filter(([id, of]) => of.flagSet === flagSet && !ids.has(id));
-    return { here, elsewhere: others.map(([, of]) => of) };
+    // Who came back may seem connected still to the server that he left.
+    const settled = new Set(here.filter(({ isNew }) => isNew).map(idOf));
+    const sinceMs = this.#clock.monotonicMs() - ASKED_WITHIN_MS;
+    const elsewhere = [...this.#fetches].filter(
+      ([id, of]) => of.flagSet === flagSet && of.fetchedMs >= sinceMs && !settled.has(id),
+    );
+    return { here, elsewhere: elsewhere.map(([, of]) => of) };
   }
 
   #ofFlag(flag: ServedFlag, all: readonly Stream[], known: Known, fetchers: Record<string, Fetchers>): FlagDelivery {
@@ -204,7 +219,8 @@ export class DeliveryCounts {
   #fetchersOf({ isClientVisible }: ServedFlag, { push, atMs }: Told, { here, elsewhere }: Known): Fetchers {
     const sees = ({ kind }: Listener): boolean => isClientVisible || kind === "ofrep";
     const isOverdue = ({ openedMs }: FetchingStream): boolean => this.#isLong(Math.max(atMs, openedMs));
-    const missing = here.filter((one) => one.has < push && sees(one));
+    const isLate = ({ isNew, openedMs }: FetchingStream): boolean => isNew && openedMs > atMs + SETTLED_MS;
+    const missing = here.filter((one) => one.has < push && sees(one) && !isLate(one));
     return {
       waiting: namesOf(missing.filter((one) => !isOverdue(one))),
       overdue: namesOf(missing.filter(isOverdue)),

@@ -104,6 +104,11 @@ describe("outcomeOf() says", () => {
       expect: { kind: "failed", message: 'Service "web" does not exist' },
       code: 2,
     },
+    "failed where nobody knows what is wanted, as the Deployment is missing": {
+      given: rollout({ phase: "Failed", message: 'Deployment "web" does not exist', wanted: undefined }),
+      expect: { kind: "failed", message: 'Deployment "web" does not exist' },
+      code: 2,
+    },
     "that a person is waited for": { given: rollout({ phase: "Paused" }), expect: { kind: "human" }, code: 4 },
     "waiting for the person, to who wants to": {
       given: rollout({ phase: "Paused" }),

@@ -81,11 +81,14 @@ describe("status of a release that nobody has seen yet is never the one before",
     );
   };
   const forbidden = refusal(403, "Forbidden");
+  const tellsNoDeployments: Answer = (response, seen) =>
+    (seen.path === PATHS.deployments ? forbidden : tellsRollout)(response, seen);
 
   test.each([
     ["where the watch has nothing to say", "0s", saysNothing, json(200, listOf(deployment)), forbidden],
     ["where Deployments may not be listed", "0s", saysNothing, forbidden, json(200, deployment)],
     ["where they may not be listed, once the watch is full", "1s", tellsRollout, forbidden, json(200, deployment)],
+    ["where they may be listed and not watched", "1s", tellsNoDeployments, json(200, listOf(deployment)), forbidden],
   ])("%s", async (_, timeout, watch, list, one) => {
     const { code, out } = await status(timeout, watch, list, one);
     expect({ code, out }).toEqual({ code: 3, out: expect.stringContaining("has seen the latest change") });

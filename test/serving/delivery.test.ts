@@ -21,6 +21,8 @@ async function change(version: string, key = "a"): Promise<void> {
 
 const browser = (name: string): Listener => ({ kind: "browser", flagSet: "shop", name });
 const program = (name: string): Listener => ({ kind: "ofrep", flagSet: "shop", name });
+/** Connects, and never was before. */
+const listen = (listener: Listener) => delivery.listen(listener, true);
 /** Fetches what is served now. */
 const fetches = (listener: Listener) => delivery.fetched(listener, delivery.last);
 const fetchersOf = (key = "a") => {
@@ -48,23 +50,47 @@ describe("DeliveryCounts", () => {
     expect(delivered()).toMatchObject({ version: "v2", clients: 1, acked: 1 });
   });
 
-  test.each<[string, () => void, string]>([
+  test.each<[string, () => void | Promise<void>, string]>([
     ["nobody before he has fetched", () => {}, "0/2"],
     ["who has fetched", () => fetches(browser("ann")), "1/2"],
     ["nobody twice, however often he fetches", () => [1, 2, 3].map(() => fetches(browser("ann"))), "1/2"],
     [
       "one who came since, once, when he has fetched, and not for those who were there",
       () => {
-        delivery.listen(browser("new"));
+        listen(browser("new"));
         fetches(browser("new"));
       },
       "1/3",
     ],
-    ["nobody who came since and has not fetched", () => void delivery.listen(browser("new")), "0/3"],
+    ["nobody who came just now and has not fetched", () => void listen(browser("new")), "0/3"],
+    [
+      "whoever is new when all has settled: he got it with his first fetch",
+      async () => {
+        await clock.advance(2_001);
+        listen(browser("new"));
+      },
+      "1/3",
+    ],
+    [
+      "nobody who comes back then and has not fetched",
+      async () => {
+        await clock.advance(2_001);
+        delivery.listen(browser("from-another-server"), false);
+      },
+      "0/3",
+    ],
+    [
+      "once who comes back before his lost connection ends",
+      () => {
+        delivery.listen(browser("ann"), false);
+        fetches(browser("ann"));
+      },
+      "1/2",
+    ],
     [
       "nobody who has gone",
       () => {
-        const leave = delivery.listen(browser("new"));
+        const leave = listen(browser("new"));
         fetches(browser("new"));
         leave();
       },
@@ -73,9 +99,9 @@ describe("DeliveryCounts", () => {
     [
       "who came back with what he had fetched before he went",
       () => {
-        delivery.listen(browser("new"))();
+        listen(browser("new"))();
         fetches(browser("new"));
-        delivery.listen(browser("new"));
+        delivery.listen(browser("new"), false);
       },
       "1/3",
     ],
@@ -85,17 +111,17 @@ describe("DeliveryCounts", () => {
   ])("counts, of those who fetch, %s", async (_, happens, wanted) => {
     await change("v1");
     for (const name of ["ann", "ben"]) {
-      delivery.listen(browser(name));
+      listen(browser(name));
       fetches(browser(name));
     }
     await change("v2");
-    happens();
+    await happens();
     expect(counts()).toBe(wanted);
   });
 
   test("names who waits, and who fetched here and listens elsewhere, of the kinds that see the flag", async () => {
-    delivery.listen(browser("ann"));
-    delivery.listen(program("cart"));
+    listen(browser("ann"));
+    listen(program("cart"));
     store.put(aFlag("secret", { visibility: "server" }));
     await change("v1");
     expect(fetchersOf()).toEqual({ waiting: ["ann", "cart"], overdue: [], elsewhere: [] });
@@ -108,13 +134,24 @@ describe("DeliveryCounts", () => {
     expect(delivered("secret")).toMatchObject({ clients: 1, acked: 0 });
   });
 
+  test("names those who came back among who has fetched, for the server that they seem connected to, while it is of use", async () => {
+    await change("v1");
+    delivery.listen(browser("ann"), false);
+    fetches(browser("ann"));
+    listen(browser("ben"));
+    fetches(browser("ben"));
+    expect(fetchersOf()).toMatchObject({ elsewhere: ["ann"] });
+    await clock.advance(120_001);
+    expect(fetchersOf()).toMatchObject({ elsewhere: [] });
+  });
+
   test("gives nobody up before his time, whatever else changes meanwhile, and whenever he came", async () => {
-    delivery.listen(browser("ann"));
+    listen(browser("ann"));
     await change("v1");
     for (let i = 0; i < 100; i++) await change(`v${i}`, "another");
     expect(fetchersOf()).toMatchObject({ waiting: ["ann"], overdue: [] });
     await clock.advance(29_000);
-    delivery.listen(browser("ben"));
+    delivery.listen(browser("ben"), false);
     await clock.advance(2_000);
     expect(fetchersOf()).toMatchObject({ waiting: ["ben"], overdue: ["ann"] });
     await clock.advance(30_000);

@@ -14,8 +14,8 @@ import { labelOf, type RolloutTree } from "./rollouts.ts";
 export class Watch {
   readonly #cluster: Cluster;
   readonly #signal: AbortSignal;
-  readonly #log: Logger;
-  readonly #stores: Store<KubeObject>[] = [];
+  readonly #tell: (sentence: string) => void;
+  readonly #stores = new Set<Store<KubeObject>>();
   #wake: () => void = () => undefined;
   #isDirty = true;
   /** Who may get an object need not have the right to watch it; nothing would ever come. */
@@ -25,31 +25,44 @@ export class Watch {
   constructor(cluster: Cluster, signal: AbortSignal, tell: (sentence: string) => void) {
     this.#cluster = cluster;
     this.#signal = signal;
-    this.#log = {
+    this.#tell = tell;
+  }
+
+  #logOf(forbid: (error: string) => void): Logger {
+    return {
       debug: () => undefined,
-      info: (_fields: unknown, message: string) => tell(message),
+      info: (_fields: unknown, message: string) => this.#tell(message),
       warn: ({ error = "", reason }: { error?: string; reason?: string }, message: string) => {
-        if (reason === "forbidden") this.#forbidden = error;
-        else tell(`${message}: ${error}`);
+        if (reason === "forbidden") forbid(error);
+        else this.#tell(`${message}: ${error}`);
       },
     } as unknown as Logger;
   }
 
+  /** @param onForbidden is told that its person may not watch these; without it that ends the watch */
   store<T extends KubeObject>(
     type: ResourceType,
     options: Pick<ReflectorOptions, "namespace" | "labelSelector" | "fieldSelector">,
+    onForbidden?: () => void,
   ): Store<T> {
     const store = new Store<T>();
-    this.#stores.push(store as unknown as Store<KubeObject>);
+    this.#stores.add(store as unknown as Store<KubeObject>);
     store.subscribe(() => this.#changed());
-    const reflector = new Reflector<T>(this.#cluster.client, type, store, { ...options, log: this.#log });
+    const log = this.#logOf((error) => {
+      if (onForbidden === undefined) this.#forbidden = error;
+      else {
+        this.#stores.delete(store as unknown as Store<KubeObject>);
+        onForbidden();
+      }
+    });
+    const reflector = new Reflector<T>(this.#cluster.client, type, store, { ...options, log });
     void reflector.run(this.#signal);
     return store;
   }
 
   /** Whether its stores are full: before, what is missing in them may be there all the same. */
   hasSynced(): boolean {
-    return this.#stores.every((store) => store.hasSynced());
+    return [...this.#stores].every((store) => store.hasSynced());
   }
 
   /** Resolves when something changed since the last call, or after `mostMs`, full or not: then ages are to be told anew.

@@ -111,7 +111,9 @@ async function looker(session: Session, first: Rollout, watch: Watch): Promise<L
   const read = workload === undefined ? undefined : await readDeployment(session, workload);
   let deployments: Store<Deployment> | undefined;
   if (workload !== undefined && read?.mayList === true)
-    deployments = watch.store<Deployment>(KINDS.deployments, one(workload));
+    deployments = watch.store<Deployment>(KINDS.deployments, one(workload), () => {
+      deployments = undefined; // Who may list them need not have the right to watch them.
+    });
   return () => {
     if (!watch.hasSynced()) return { rollout: first, deployment: read?.deployment };
     const rollout = rollouts.get(namespace, name);

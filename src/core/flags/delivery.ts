@@ -31,7 +31,7 @@ export interface Fetchers {
   readonly waiting: readonly string[];
   /** The same, though they had long enough: a page that nobody looks at fetches when somebody does. */
   readonly overdue: readonly string[];
-  /** Not connected here, and have fetched from here since. */
+  /** Have fetched from here since, lately, and are connected to another server, or seem to be. */
   readonly elsewhere: readonly string[];
 }
 

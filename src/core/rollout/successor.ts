@@ -3,6 +3,7 @@ import { entryOf } from "./entry.ts";
 import { stoppedByPeople } from "./gates.ts";
 import { problemOf, templateRefused } from "./problems.ts";
 import { rejectionOf } from "./rejection.ts";
+import { isAbortAsked } from "./requests.ts";
 import type { Target } from "./target.ts";
 import type { Revision } from "./world.ts";
 
@@ -28,6 +29,7 @@ export function successorOf(
   const held =
     stoppedByPeople(situation, target) !== undefined ||
     rejectionOf(world, wanted) !== undefined ||
+    isAbortAsked(world) ||
     templateRefused(world) !== undefined ||
     problemOf(world) !== undefined ||
     entryOf(world, orders).held !== undefined;

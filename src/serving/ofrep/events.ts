@@ -74,7 +74,7 @@ export class EventStreams {
     const heard = readHint(lastEventId ?? "");
     const { stream = newStreamName() } = heard;
     const etag = (): string => this.#store.flagSet(topic.flagSet).etag(topic.viewer);
-    const uncount = this.#delivery.listen(listenerOf(topic, stream));
+    const uncount = this.#delivery.listen(listenerOf(topic, stream), heard.stream === undefined);
     const retryMs = RETRY_MS.least + Math.round(this.#random() * (RETRY_MS.most - RETRY_MS.least));
     this.#write(response, `retry: ${retryMs}\n\n`);
     let isTelling = false;

@@ -56,12 +56,19 @@ describe("rule 7: what a way back leads to, and has no ready pod for the progres
     play.run(({ traffic }) => traffic.v1 === 1);
   });
 
-  test("by one that a person pauses, or that was rejected itself, it is not", () => {
+  test("by one that a person pauses or aborts, or that was rejected itself, it is not", () => {
     const paused = rollingBackInVain();
     paused.deploy("v3");
     paused.edit(() => ({ paused: true }));
     paused.forget().forMs(2 * DEADLINE_MS);
     expect(paused.story.join()).not.toContain("v3");
+    for (const play of [rollingBackInVain(), stranded()]) {
+      play.deploy("v3");
+      play.forMs(1_000);
+      play.request("abort");
+      play.forget().forMs(2 * DEADLINE_MS);
+      expect(play.story.join()).not.toContain("v3");
+    }
     const rejected = rollingBackInVain(); // v2 is still wanted.
     rejected.forMs(2 * DEADLINE_MS);
     expect(rejected.phase).toBe("Reverted");
