@@ -71,6 +71,11 @@ export class FlagStore {
     return [...this.#sets.values()].reduce((sum, { flags }) => sum + flags.size, 0);
   }
 
+  /** Whether all that is served of the set was told of: changes are, a moment after they are served. */
+  isTold(flagSet: string): boolean {
+    return !this.#pending.has(flagSet);
+  }
+
   /** @returns what ends it */
   subscribe(listener: (change: SetChange) => void): () => void {
     this.#listeners.add(listener);

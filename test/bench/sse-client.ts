@@ -10,7 +10,9 @@ export class SseClient {
   readonly #flagSet: string;
   readonly #failed: (why: string) => void;
   #socket: Socket | undefined;
-  #told: (etag: string) => void = () => undefined;
+  /** What it was told and has not fetched yet. */
+  #hint: string | undefined;
+  #told: () => void = () => undefined;
 
   /** @param askedPort of another server, to fetch from */
   constructor(port: number, flagSet: string, failed: (why: string) => void, askedPort = port) {
@@ -23,9 +25,12 @@ export class SseClient {
   /** Resolves once it was told to fetch and what it fetched holds `marker`. */
   async fetched(marker: string): Promise<void> {
     for (;;) {
-      const etag = await new Promise<string>((resolve) => {
-        this.#told = resolve;
-      });
+      while (this.#hint === undefined)
+        await new Promise<void>((resolve) => {
+          this.#told = resolve;
+        });
+      const etag = this.#hint;
+      this.#hint = undefined; // One that comes while it fetches is fetched next.
       if ((await this.#fetch(`?flagConfigEtag=${etag}`)).includes(marker)) return;
     }
   }
@@ -56,8 +61,9 @@ export class SseClient {
         // Hints are short: they come in one piece.
         const [, etag] = HINT.exec(chunk.toString("latin1")) ?? [];
         if (etag === undefined) return;
+        this.#hint = etag;
         resolve();
-        this.#told(etag);
+        this.#told();
       });
     });
   }

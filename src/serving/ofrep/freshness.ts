@@ -30,10 +30,11 @@ export class Freshness {
     });
   }
 
-  /** Resolves once the configuration is served here, or was a moment ago; or after a second. */
+  /** Resolves once the configuration is served and told of here, or was a moment ago; or after a second. Before it is told of,
+   * nobody could say which change it was that was fetched. */
   reach({ flagSet, viewer }: Topic, etag: string): Promise<void> {
-    const isReached = (): boolean =>
-      this.#store.flagSet(flagSet).etag(viewer) === etag || this.#wasReplacedNow(flagSet, etag);
+    const isServed = (): boolean => this.#store.flagSet(flagSet).etag(viewer) === etag && this.#store.isTold(flagSet);
+    const isReached = (): boolean => isServed() || this.#wasReplacedNow(flagSet, etag);
     if (isReached() || this.#waiting.size >= MOST_WAITING) return Promise.resolve();
     return new Promise((resolve) => {
       const end = (): void => {

@@ -40,6 +40,15 @@ describe("Freshness.reach()", () => {
     expect(told.isAnswered).toBe(true);
   });
 
+  test("waits the moment until what is served is told of here, too: what is fetched is counted by what was told", async () => {
+    store.put(aFlag("a", { version: "killed" }));
+    const told = fetcher(store.flagSet("shop").etag("client"));
+    await clock.advance(10);
+    expect(told.isAnswered).toBe(false);
+    await clock.advance(10);
+    expect(told.isAnswered).toBe(true);
+  });
+
   test("does not wait for what was replaced a moment ago", async () => {
     const killed = await serve("killed");
     await serve("released");
