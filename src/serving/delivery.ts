@@ -89,6 +89,8 @@ export class DeliveryCounts {
   readonly #store: FlagStore;
   readonly #clock: Clock;
   readonly #streams = new Set<Stream>();
+  /** Those of them who fetch. */
+  readonly #listening = new Map<string, FetchingStream>();
   readonly #pushes = new Map<number, Push>();
   /** By set and key: what was told last of a flag, and by which push. */
   readonly #told = new Map<string, Map<string, Told>>();
@@ -130,10 +132,15 @@ export class DeliveryCounts {
    * @returns what ends it */
   listen(listener: Listener, isNew: boolean): () => void {
     const stream: FetchingStream = { ...listener, isNew, openedMs: this.#clock.monotonicMs() };
-    const lost = [...this.#streams].find((other) => !isNew && fetches(other) && idOf(other) === idOf(listener));
+    const id = idOf(listener);
+    const lost = this.#listening.get(id);
     if (lost !== undefined) this.#streams.delete(lost);
     this.#streams.add(stream);
-    return () => void this.#streams.delete(stream);
+    this.#listening.set(id, stream);
+    return () => {
+      this.#streams.delete(stream);
+      if (this.#listening.get(id) === stream) this.#listening.delete(id);
+    };
   }
 
   /** A listener of this server, or of another one, has fetched.

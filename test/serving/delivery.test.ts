@@ -88,6 +88,17 @@ describe("DeliveryCounts", () => {
       "1/2",
     ],
     [
+      "him still when that ends at last, and once when he loses the next one",
+      () => {
+        const leave = listen(browser("new"));
+        delivery.listen(browser("new"), false);
+        leave();
+        delivery.listen(browser("new"), false);
+        fetches(browser("new"));
+      },
+      "1/3",
+    ],
+    [
       "nobody who has gone",
       () => {
         const leave = listen(browser("new"));

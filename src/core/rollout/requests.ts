@@ -30,7 +30,7 @@ export function ordersOf(world: World): Orders | undefined {
     return { ...NOTHING, value, result: "refused: nothing was known of this Rollout when it was asked; ask again" };
   // What is to be tried again comes back first, and what is to be rejected before it begins has not begun: answered then.
   if (asked.verb === "retry" && isGoingBack(world)) return undefined;
-  if (isAbortAsked(world) && isGoingBack(world) && unrejected(world) !== undefined) return undefined;
+  if (asked.verb === "abort" && isGoingBack(world) && unrejected(world) !== undefined) return undefined;
   return { value, ...orderOf(world, asked.verb, asked.argument) };
 }
 
